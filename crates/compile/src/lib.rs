@@ -1,0 +1,29 @@
+//! From a graph of tensors to a plan of kernels, on no device.
+//!
+//! In the order in which data flows: [`Graph::trace`] writes tensors down as an arena; [`simplify`] folds, merges and drops nodes;
+//! [`split_reductions`] bounds how long a reduction loops; [`materialize`] writes out the copies that views cannot do without; [`fuse`] groups
+//! what runs as one kernel; `lower` writes each group's body; `schedule` orders them; `memory` gives buffers their slots; the result is a
+//! [`Plan`]. Each stage is a pure function whose result prints. Device limits come in as data ([`Limits`]).
+
+mod compile;
+mod display;
+mod fuse;
+mod graph;
+mod lower;
+mod materialize;
+mod memory;
+pub mod plan;
+mod scalar;
+mod schedule;
+mod simplify;
+mod split;
+mod view;
+
+pub use compile::{Options, compile, prepare};
+pub use fuse::{FuseOptions, Fusion, Group, GroupKind, fuse};
+pub use graph::{Graph, Node, NodeId};
+pub use materialize::materialize;
+pub use plan::{Limits, Plan};
+pub use simplify::simplify;
+pub use split::split_reductions;
+pub use view::{Index, View};

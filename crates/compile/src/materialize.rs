@@ -1,0 +1,83 @@
+//! Copies, where elements are needed in an order that their reader cannot follow through views: written as conversions to the same type.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use noyau_tensor::Op;
+
+use crate::{Graph, Index, Node, NodeId, View};
+
+/// Follows views from a node to what they read: that node, and where in it for each coordinate of the first.
+pub(crate) fn resolve(graph: &Graph, id: NodeId) -> (NodeId, Index) {
+    let mut id = id;
+    let mut index = Index::identity(&graph.node(id).shape);
+    while let Some(view) = view_of(graph, id) {
+        index = index.then(&view);
+        id = graph.node(id).inputs[0];
+    }
+    (id, index)
+}
+
+/// The view that a node is of its operand.
+pub(crate) fn view_of(graph: &Graph, id: NodeId) -> Option<View> {
+    let node = graph.node(id);
+    if !node.op.is_view() {
+        return None;
+    }
+    View::of_op(&node.op, &graph.node(node.inputs[0]).shape, &node.shape)
+}
+
+/// The graph with copies before matrix products, scatters and gathers whose operands they could not read as they are, and before results that would
+/// otherwise be views, constants or states that the step overwrites.
+pub fn materialize(graph: &Graph) -> Graph {
+    let mut out = Graph { inputs: graph.inputs.clone(), ..Graph::default() };
+    let mut map: Vec<NodeId> = Vec::with_capacity(graph.nodes.len());
+    let mut copies: HashMap<NodeId, NodeId> = HashMap::new();
+    for node in &graph.nodes {
+        let mut inputs: Vec<NodeId> = node.inputs.iter().map(|id| map[id.0]).collect();
+        match &node.op {
+            Op::Matmul => inputs.iter_mut().filter(|id| !is_strided(&out, **id)).collect::<Vec<_>>(),
+            Op::ScatterAdd(_) => inputs.iter_mut().filter(|id| !is_plain(&out, **id)).collect(),
+            Op::Gather(_) => inputs.iter_mut().take(1).filter(|id| !is_strided(&out, **id)).collect(),
+            _ => Vec::new(),
+        }
+        .into_iter()
+        .for_each(|id| *id = copy(&mut out, &mut copies, *id));
+        map.push(out.push(Node { inputs, ..node.clone() }));
+    }
+    let overwritten: HashSet<u64> = graph.updates.iter().map(|(state, _)| state.id()).collect();
+    for id in &graph.outputs {
+        let id = map[id.0];
+        let old = |base: NodeId| matches!(&out.node(base).op, Op::State(state) if overwritten.contains(&state.id()));
+        let id = if !is_plain(&out, id) || old(resolve(&out, id).0) { copy(&mut out, &mut copies, id) } else { id };
+        out.outputs.push(id);
+    }
+    for (state, id) in &graph.updates {
+        let id = map[id.0];
+        let source = |base: NodeId| matches!(out.node(base).op, Op::Data(_) | Op::Input(_) | Op::State(_));
+        let id = if !is_plain(&out, id) || source(resolve(&out, id).0) { copy(&mut out, &mut copies, id) } else { id };
+        out.updates.push((Arc::clone(state), id));
+    }
+    out
+}
+
+fn copy(graph: &mut Graph, copies: &mut HashMap<NodeId, NodeId>, id: NodeId) -> NodeId {
+    *copies.entry(id).or_insert_with(|| {
+        let node = graph.node(id).clone();
+        graph.push(Node { op: Op::Cast(node.dtype), inputs: vec![id], ..node })
+    })
+}
+
+/// Whether reading the node's elements in row-major order is reading a buffer in order.
+fn is_plain(graph: &Graph, id: NodeId) -> bool {
+    let (base, index) = resolve(graph, id);
+    let whole = graph.node(base).shape.numel() == graph.node(id).shape.numel();
+    whole && index.is_identity() && !matches!(graph.node(base).op, Op::Full(_) | Op::Iota(_))
+}
+
+/// Whether the node is a buffer read by forward strides, without masks.
+fn is_strided(graph: &Graph, id: NodeId) -> bool {
+    let (base, index) = resolve(graph, id);
+    let affine = index.single().is_some_and(|v| v.is_unmasked() && v.offset >= 0 && v.strides.iter().all(|&s| s >= 0));
+    affine && !matches!(graph.node(base).op, Op::Full(_) | Op::Iota(_))
+}

@@ -1,0 +1,54 @@
+//! Slots: buffers whose lives do not overlap share memory.
+
+use crate::plan::{Buffer, BufferId, BufferKind, Kernel, Plan};
+
+/// A buffer's life: the first kernel that writes it and the last that reads it (or never ends, for a result).
+struct Life {
+    buffer: BufferId,
+    start: usize,
+    end: usize,
+}
+
+/// Gives every slot buffer of the plan its slot: the smallest free one that is long enough, else the longest free one, grown. Buffers of at most
+/// `arena_bytes` and longer ones do not mix, because devices keep them in different places.
+pub(crate) fn assign_slots(plan: &mut Plan, arena_bytes: usize) {
+    let mut lives = lives(&plan.buffers, &plan.kernels, &plan.outputs);
+    lives.sort_by_key(|life| (life.start, life.buffer));
+    let mut slots: Vec<usize> = Vec::new();
+    // For each slot the end of the life that occupies it.
+    let mut busy: Vec<usize> = Vec::new();
+    for life in lives {
+        let buffer = &plan.buffers[life.buffer.0];
+        let length = buffer.len();
+        let small = |length: usize| length * buffer.dtype.size() <= arena_bytes;
+        let free: Vec<usize> = (0..slots.len()).filter(|&s| busy[s] < life.start && small(slots[s]) == small(length)).collect();
+        let fits = free.iter().copied().filter(|&s| slots[s] >= length).min_by_key(|&s| slots[s]);
+        let slot = fits.or_else(|| free.into_iter().max_by_key(|&s| slots[s])).unwrap_or_else(|| {
+            slots.push(0);
+            busy.push(0);
+            slots.len() - 1
+        });
+        slots[slot] = slots[slot].max(length);
+        busy[slot] = life.end;
+        plan.buffers[life.buffer.0].kind = BufferKind::Slot(slot);
+    }
+    plan.slots = slots;
+}
+
+fn lives(buffers: &[Buffer], kernels: &[Kernel], outputs: &[BufferId]) -> Vec<Life> {
+    let mut found: Vec<Option<Life>> = buffers.iter().map(|_| None).collect();
+    for (time, kernel) in kernels.iter().enumerate() {
+        for id in kernel.writes().into_iter().chain(kernel.reads()) {
+            if matches!(buffers[id.0].kind, BufferKind::Slot(_)) {
+                let life = found[id.0].get_or_insert(Life { buffer: id, start: time, end: time });
+                life.end = time;
+            }
+        }
+    }
+    for id in outputs {
+        if let Some(life) = &mut found[id.0] {
+            life.end = usize::MAX;
+        }
+    }
+    found.into_iter().flatten().collect()
+}

@@ -1,0 +1,57 @@
+//! Long reductions written as two: chunks first, then the chunks' results. It bounds how long one invocation loops, gives every device enough rows to
+//! work on side by side, and makes sums a tree.
+
+use noyau_tensor::{Op, Shape};
+
+use crate::{Graph, Node, NodeId};
+
+/// The graph with no reduction over more than `limit` elements.
+pub fn split_reductions(graph: &Graph, limit: usize) -> Graph {
+    let limit = limit.max(2);
+    let mut out = Graph { inputs: graph.inputs.clone(), ..Graph::default() };
+    let mut map: Vec<NodeId> = Vec::with_capacity(graph.nodes.len());
+    for node in &graph.nodes {
+        let node = Node { inputs: node.inputs.iter().map(|id| map[id.0]).collect(), ..node.clone() };
+        let id = match &node.op {
+            Op::Reduce(op, axes) => {
+                let shape = out.node(node.inputs[0]).shape.clone();
+                let count: usize = axes.iter().map(|&a| shape[a]).product();
+                if count > limit { split(&mut out, &node, *op, axes, &shape, limit) } else { out.push(node) }
+            }
+            _ => out.push(node),
+        };
+        map.push(id);
+    }
+    out.outputs = graph.outputs.iter().map(|id| map[id.0]).collect();
+    out.updates = graph.updates.iter().map(|(state, id)| (state.clone(), map[id.0])).collect();
+    out
+}
+
+fn split(out: &mut Graph, node: &Node, op: noyau_tensor::ReduceOp, axes: &[usize], shape: &Shape, limit: usize) -> NodeId {
+    let kept: Vec<usize> = (0..shape.rank()).filter(|i| !axes.contains(i)).collect();
+    let kept_sizes: Vec<usize> = kept.iter().map(|&i| shape[i]).collect();
+    let count: usize = axes.iter().map(|&a| shape[a]).product();
+    let with = |tail: &[usize]| kept_sizes.iter().chain(tail).copied().collect::<Shape>();
+    let mut add =
+        |op: Op, input: NodeId, shape: Shape| out.push(Node { op, inputs: vec![input], shape, dtype: node.dtype, location: node.location });
+
+    let order: Vec<usize> = kept.iter().chain(axes).copied().collect();
+    let moved = order.iter().map(|&i| shape[i]).collect();
+    let mut x = add(Op::Permute(order), node.inputs[0], moved);
+    x = add(Op::Reshape, x, with(&[count]));
+    // Equal chunks: a few more than needed if that divides evenly, else with elements added that are the reduction's identity and change nothing.
+    let least = count.div_ceil(limit);
+    let chunks = (least..=2 * least).find(|chunks| count % chunks == 0).unwrap_or(least);
+    let length = count.div_ceil(chunks);
+    let padding = chunks * length - count;
+    if padding > 0 {
+        let mut widths = vec![(0, 0); kept_sizes.len()];
+        widths.push((0, padding));
+        x = add(Op::Pad(widths, op.identity(node.dtype)), x, with(&[chunks * length]));
+    }
+    x = add(Op::Reshape, x, with(&[chunks, length]));
+    let last = kept_sizes.len();
+    x = add(Op::Reduce(op, vec![last + 1]), x, with(&[chunks]));
+    let second = Node { op: Op::Reduce(op, vec![last]), inputs: vec![x], ..node.clone() };
+    if chunks > limit { split(out, &second, op, &[last], &with(&[chunks]), limit) } else { out.push(second) }
+}

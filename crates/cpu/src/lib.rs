@@ -1,0 +1,26 @@
+//! The CPU room: the f64 oracle of graphs, and the executor of plans.
+//!
+//! In the order in which data flows: [`scalar`] says what every elementwise op is, for one element; [`oracle`] evaluates a whole graph with it, unfused, and
+//! [`reference`] a plan's kernel, coordinate by coordinate. The executor ([`Cpu`], [`Executable`]) is the fast way: `tile` runs elementwise bodies a
+//! cache-sized tile at a time with the functions of `math`, `matmul` (with `small` for the small ones) multiplies matrices, `scatter` adds at places that
+//! are data; `simd` picks the instruction set, `memory` is what they work on, `exec` ties them to a plan.
+
+mod exec;
+mod math;
+mod matmul;
+mod memory;
+pub mod oracle;
+pub mod reference;
+pub mod scalar;
+mod scatter;
+mod simd;
+mod small;
+#[cfg(test)]
+mod tests;
+mod tile;
+mod values;
+
+pub use exec::{Cpu, Executable};
+pub use memory::Memory;
+pub use oracle::{OracleRun, evaluate, evaluate_with};
+pub use values::Values;

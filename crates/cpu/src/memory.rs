@@ -1,0 +1,154 @@
+//! Where words live: aligned allocations, and the handle by which executables share a state's.
+
+use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
+use std::ptr::NonNull;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+
+use noyau_tensor::{Array, DType, Error, Result, Shape};
+
+/// A cache line, and the widest vector.
+const ALIGN: usize = 64;
+
+/// Words of memory, 64-byte aligned, zero at first.
+pub(crate) struct Words {
+    start: NonNull<u32>,
+    len: usize,
+}
+
+// SAFETY: the allocation is owned, and words are plain data; who reads and writes them, and when, is for the owner to order.
+unsafe impl Send for Words {}
+// SAFETY: as above; the type itself offers no access through a shared reference but the raw pointer.
+unsafe impl Sync for Words {}
+
+impl Words {
+    pub(crate) fn new(len: usize) -> Result<Words> {
+        if len == 0 {
+            return Ok(Words { start: NonNull::dangling(), len });
+        }
+        let layout = Words::layout(len)?;
+        // SAFETY: the layout's size is not 0.
+        let start = unsafe { alloc_zeroed(layout) };
+        match NonNull::new(start.cast()) {
+            Some(start) => Ok(Words { start, len }),
+            None => Err(Error::OutOfMemory { device: "cpu".into(), message: format!("{} bytes were asked for", layout.size()) }),
+        }
+    }
+
+    fn layout(len: usize) -> Result<Layout> {
+        let bytes = len.checked_mul(4).and_then(|bytes| bytes.checked_next_multiple_of(ALIGN));
+        let layout = bytes.and_then(|bytes| Layout::from_size_align(bytes, ALIGN).ok());
+        layout.ok_or_else(|| Error::OutOfMemory { device: "cpu".into(), message: format!("{len} elements of 4 bytes exceed the address space") })
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    pub(crate) fn pointer(&self) -> *mut u32 {
+        self.start.as_ptr()
+    }
+}
+
+impl Drop for Words {
+    fn drop(&mut self) {
+        if self.len > 0 {
+            match Words::layout(self.len) {
+                // SAFETY: allocated in `new` with the same layout.
+                Ok(layout) => unsafe { dealloc(self.start.as_ptr().cast(), layout) },
+                Err(_) => handle_alloc_error(Layout::new::<u32>()),
+            }
+        }
+    }
+}
+
+/// Orders all use of the memories that one [`Cpu`](crate::Cpu) made.
+#[derive(Clone, Default)]
+pub(crate) struct Turn(Arc<Mutex<()>>);
+
+impl Turn {
+    /// Waits until no other thread uses this device's memories.
+    pub(crate) fn take(&self) -> Result<MutexGuard<'_, ()>> {
+        match self.0.try_lock() {
+            Ok(guard) => Ok(guard),
+            Err(TryLockError::Poisoned(poisoned)) => Ok(poisoned.into_inner()),
+            // A rayon worker that waits here may be the one that the holder waits for.
+            Err(TryLockError::WouldBlock) if rayon::current_thread_index().is_some() => Err(Error::Device {
+                device: "cpu".into(),
+                message: "busy with another step; steps that run at the same time inside rayon tasks need a Cpu each".into(),
+            }),
+            Err(TryLockError::WouldBlock) => Ok(self.0.lock().unwrap_or_else(PoisonError::into_inner)),
+        }
+    }
+
+    fn is(&self, other: &Turn) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+struct Inner {
+    words: Words,
+    shape: Shape,
+    dtype: DType,
+    turn: Turn,
+}
+
+/// The storage of a state. Clones are the same storage: two executables of one session share states through it.
+#[derive(Clone)]
+pub struct Memory(Arc<Inner>);
+
+impl Memory {
+    pub(crate) fn new(value: &Array, turn: &Turn) -> Result<Memory> {
+        let words = Words::new(value.len())?;
+        let memory = Memory(Arc::new(Inner { words, shape: value.shape().clone(), dtype: value.dtype(), turn: turn.clone() }));
+        memory.write(value)?;
+        Ok(memory)
+    }
+
+    /// The sizes of the axes.
+    pub fn shape(&self) -> &Shape {
+        &self.0.shape
+    }
+
+    /// The element type.
+    pub fn dtype(&self) -> DType {
+        self.0.dtype
+    }
+
+    pub(crate) fn belongs_to(&self, turn: &Turn) -> bool {
+        self.0.turn.is(turn)
+    }
+
+    /// Only to be followed while the device's turn is held.
+    pub(crate) fn pointer(&self) -> *mut u32 {
+        self.0.words.pointer()
+    }
+
+    pub(crate) fn read(&self) -> Result<Array> {
+        let _turn = self.0.turn.take()?;
+        // SAFETY: the allocation has this many words, and the turn keeps writers out.
+        let words = unsafe { std::slice::from_raw_parts(self.pointer(), self.0.words.len()) };
+        Array::from_words(self.shape(), self.dtype(), words.to_vec())
+    }
+
+    pub(crate) fn write(&self, value: &Array) -> Result<()> {
+        check("state", value, self.shape(), self.dtype())?;
+        let _turn = self.0.turn.take()?;
+        // SAFETY: as many words on both sides (the shapes are equal), and the turn keeps other users out.
+        unsafe { std::ptr::copy_nonoverlapping(value.words().as_ptr(), self.pointer(), value.len()) };
+        Ok(())
+    }
+}
+
+impl std::fmt::Debug for Memory {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Memory({}{})", self.dtype(), self.shape())
+    }
+}
+
+/// Fails when a value is not of the shape and type that its place has.
+pub(crate) fn check(what: &str, value: &Array, shape: &[usize], dtype: DType) -> Result<()> {
+    if value.shape()[..] == *shape && value.dtype() == dtype {
+        return Ok(());
+    }
+    Err(Error::argument(what, format!("expected {dtype}{shape:?}, got {}{}", value.dtype(), value.shape())))
+}

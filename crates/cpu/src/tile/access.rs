@@ -1,0 +1,339 @@
+//! How a tile's elements are found in a buffer: an [`Index`] split into the two directions of a tile.
+
+use noyau_compile::{Index, View};
+use noyau_tensor::{Error, Result};
+
+use super::Tile;
+
+/// More axes than any kernel has.
+pub(crate) const MAX_AXES: usize = 32;
+
+/// In which directions of a tile a value varies; it is held in memory once for each place in these.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Form {
+    pub(crate) line: bool,
+    pub(crate) col: bool,
+}
+
+impl Form {
+    /// One value for the whole kernel.
+    pub(crate) const UNIFORM: Form = Form { line: false, col: false };
+    /// One value a line.
+    pub(crate) const LINE: Form = Form { line: true, col: false };
+    /// One value a column.
+    pub(crate) const COL: Form = Form { line: false, col: true };
+    /// One value an element.
+    pub(crate) const FULL: Form = Form { line: true, col: true };
+
+    pub(crate) fn join(self, other: Form) -> Form {
+        Form { line: self.line || other.line, col: self.col || other.col }
+    }
+}
+
+/// One axis of one direction: a coordinate's stride, and the window in which it is valid.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Axis {
+    size: usize,
+    stride: isize,
+    low: usize,
+    high: usize,
+}
+
+const NO_AXIS: Axis = Axis { size: 1, stride: 0, low: 0, high: 1 };
+
+/// Places in a buffer for the elements of a tile.
+#[derive(Clone, Debug)]
+pub(crate) struct Access {
+    offset: isize,
+    lines: Vec<Axis>,
+    cols: Vec<Axis>,
+    /// Views that read the place that the first gave; usually none.
+    chain: Vec<View>,
+    /// The buffer's length.
+    pub(crate) limit: usize,
+}
+
+impl Access {
+    /// The index's axes named in `lines` and `cols` become the tile's directions. Fails when a place may be outside of a buffer of `limit` elements.
+    pub(crate) fn new(index: &Index, lines: &[usize], cols: &[usize], limit: usize) -> Result<Access> {
+        let [view, chain @ ..] = index.views() else { return Err(Error::Internal("an index without views".into())) };
+        let rank = view.shape.len();
+        if view.strides.len() != rank || !(view.mask.is_empty() || view.mask.len() == rank) || lines.len() + cols.len() != rank {
+            return Err(Error::Internal(format!("the index {index} is not of its kernel's rank")));
+        }
+        let empty = view.shape.contains(&0);
+        let access = Access { offset: view.offset, lines: axes(view, lines), cols: axes(view, cols), chain: chain.to_vec(), limit };
+        if access.lines.len().max(access.cols.len()) > MAX_AXES || access.chain.iter().any(|v| v.shape.len() > MAX_AXES) {
+            return Err(Error::argument("tensor", format!("more than {MAX_AXES} axes")));
+        }
+        if access.chain.is_empty() && !empty {
+            access.check(limit)?;
+        }
+        Ok(access)
+    }
+
+    /// Row-major places of lines of `width` elements each.
+    pub(crate) fn rows(lines: usize, cols: usize, width: usize) -> Access {
+        let axis = |size: usize, stride: usize| Axis { size, stride: stride as isize, low: 0, high: size };
+        let lines = if lines == 1 { vec![] } else { vec![axis(lines, width)] };
+        let cols = if cols == 1 { vec![] } else { vec![axis(cols, 1)] };
+        Access { offset: 0, lines, cols, chain: Vec::new(), limit: usize::MAX }
+    }
+
+    /// Every valid coordinate's place must be inside of the buffer.
+    fn check(&self, limit: usize) -> Result<()> {
+        let (mut least, mut most) = (self.offset as i128, self.offset as i128);
+        for axis in self.lines.iter().chain(&self.cols) {
+            if axis.low >= axis.high {
+                return Ok(());
+            }
+            let (a, b) = (axis.low as i128 * axis.stride as i128, (axis.high as i128 - 1) * axis.stride as i128);
+            least += a.min(b);
+            most += a.max(b);
+        }
+        if least < 0 || most >= limit as i128 {
+            return Err(Error::Internal(format!("an index reaches {least}..={most} of a buffer of {limit}")));
+        }
+        Ok(())
+    }
+
+    /// The directions in which the place, or whether there is one, varies.
+    pub(crate) fn form(&self) -> Form {
+        // Along an axis of no coordinates there is nothing that could be the same everywhere.
+        let varies = |axes: &[Axis]| axes.iter().any(|a| a.stride != 0 || a.low != 0 || a.high != a.size || a.size == 0);
+        Form { line: varies(&self.lines), col: varies(&self.cols) }
+    }
+
+    /// Steps along lines and columns, when the place is affine in the two and always valid.
+    pub(crate) fn affine(&self) -> Option<(isize, isize)> {
+        let step = |axes: &[Axis]| match axes {
+            [] => Some(0),
+            [a] if a.low == 0 && a.high == a.size => Some(a.stride),
+            _ => None,
+        };
+        if self.chain.is_empty() { Some((step(&self.lines)?, step(&self.cols)?)) } else { None }
+    }
+
+    /// The step from line to line, when elements of the given form lie side by side, so that loops can work on them where they are.
+    pub(crate) fn in_place(&self, form: Form) -> Option<isize> {
+        let (line, col) = self.affine()?;
+        let fits = match (form.line, form.col) {
+            (true, true) | (false, true) => col == 1,
+            (true, false) => line == 1,
+            (false, false) => true,
+        };
+        fits.then_some(line)
+    }
+
+    /// The place of the tile's first element; only for affine accesses.
+    #[inline(always)]
+    pub(crate) fn first(&self, line: isize, col: isize, tile: &Tile) -> isize {
+        self.offset + tile.l0 as isize * line + tile.c0 as isize * col
+    }
+
+    /// Calls `f(line, position in the line, count, place or None where masked, step)` for runs that cover the tile's elements of the given form.
+    /// A form without columns has its lines as the positions of one line. With a chain, places are the first view's: see [`Access::follow`].
+    #[inline(always)]
+    pub(crate) fn walk(&self, form: Form, tile: &Tile, mut f: impl FnMut(usize, usize, usize, Option<isize>, isize)) {
+        const NONE: &[Axis] = &[];
+        let (outer, o0, on, run, r0, rn) = match (form.line, form.col) {
+            (true, true) => (&self.lines[..], tile.l0, tile.lines, &self.cols[..], tile.c0, tile.cols),
+            (true, false) => (NONE, 0, 1, &self.lines[..], tile.l0, tile.lines),
+            (false, true) => (NONE, 0, 1, &self.cols[..], tile.c0, tile.cols),
+            (false, false) => (NONE, 0, 1, NONE, 0, 1),
+        };
+        if on == 0 || rn == 0 {
+            return;
+        }
+        // An access without an axis in a direction does not move along it.
+        let (last, rest) = match run {
+            [] => (Axis { size: usize::MAX, low: 0, high: usize::MAX, ..NO_AXIS }, NONE),
+            [rest @ .., last] => (*last, rest),
+        };
+        let mut lines = Odometer::new(outer, o0);
+        for line in 0..on {
+            if !lines.valid() {
+                f(line, 0, rn, None, 0);
+            } else if rest.is_empty() {
+                segment(&last, self.offset + lines.place, r0, rn, 0, line, &mut f);
+            } else {
+                let mut runs = Odometer::new(rest, r0 / last.size);
+                let mut digit = r0 % last.size;
+                let mut position = 0;
+                while position < rn {
+                    let n = (last.size - digit).min(rn - position);
+                    if runs.valid() {
+                        segment(&last, self.offset + lines.place + runs.place, digit, n, position, line, &mut f);
+                    } else {
+                        f(line, position, n, None, 0);
+                    }
+                    runs.advance();
+                    position += n;
+                    digit = 0;
+                }
+            }
+            lines.advance();
+        }
+    }
+
+    /// Whether places need [`Access::follow`].
+    #[inline(always)]
+    pub(crate) fn is_chain(&self) -> bool {
+        !self.chain.is_empty()
+    }
+
+    /// The place in the buffer for a place that [`Access::walk`] gave.
+    pub(crate) fn follow(&self, place: isize) -> Option<usize> {
+        let mut place = place;
+        for view in &self.chain {
+            let mut rest = usize::try_from(place).ok()?;
+            place = view.offset;
+            for i in (0..view.shape.len()).rev() {
+                let size = view.shape[i];
+                if size == 0 {
+                    return None;
+                }
+                let digit = rest % size;
+                rest /= size;
+                if let Some(&(low, high)) = view.mask.get(i)
+                    && !(low..high).contains(&digit)
+                {
+                    return None;
+                }
+                place += digit as isize * view.strides[i];
+            }
+            if rest != 0 {
+                return None;
+            }
+        }
+        usize::try_from(place).ok().filter(|&place| place < self.limit)
+    }
+}
+
+/// The part of one axis' coordinates `digit..digit + n`, cut where its window begins and ends.
+#[inline(always)]
+fn segment(axis: &Axis, base: isize, digit: usize, n: usize, position: usize, line: usize, f: &mut impl FnMut(usize, usize, usize, Option<isize>, isize)) {
+    let low = axis.low.clamp(digit, digit + n);
+    let high = axis.high.clamp(low, digit + n);
+    if low > digit {
+        f(line, position, low - digit, None, 0);
+    }
+    if high > low {
+        f(line, position + low - digit, high - low, Some(base + low as isize * axis.stride), axis.stride);
+    }
+    if digit + n > high {
+        f(line, position + high - digit, digit + n - high, None, 0);
+    }
+}
+
+/// The named axes of a view, neighbours that continue each other made one.
+fn axes(view: &View, which: &[usize]) -> Vec<Axis> {
+    let mut result: Vec<Axis> = Vec::new();
+    for &i in which {
+        let size = view.shape[i];
+        let (low, high) = view.mask.get(i).copied().unwrap_or((0, size));
+        let axis = Axis { size, stride: view.strides[i], low, high: high.min(size) };
+        let whole = |a: &Axis| a.low == 0 && a.high == a.size;
+        if size == 1 && whole(&axis) {
+            continue;
+        }
+        match result.last_mut() {
+            Some(last) if whole(last) && whole(&axis) && last.stride == axis.stride * size as isize => {
+                let size = last.size * size;
+                *last = Axis { size, stride: axis.stride, low: 0, high: size };
+            }
+            _ => result.push(axis),
+        }
+    }
+    result
+}
+
+/// Coordinates that count upwards, with their place.
+struct Odometer<'a> {
+    axes: &'a [Axis],
+    digits: [usize; MAX_AXES],
+    place: isize,
+}
+
+impl<'a> Odometer<'a> {
+    #[inline(always)]
+    fn new(axes: &'a [Axis], start: usize) -> Odometer<'a> {
+        let mut odometer = Odometer { axes, digits: [0; MAX_AXES], place: 0 };
+        let mut rest = start;
+        for i in (0..axes.len()).rev() {
+            // The outermost axis has no one to carry to, and one axis is the usual case.
+            let digit = if i == 0 { rest } else { rest % axes[i].size };
+            if i > 0 {
+                rest /= axes[i].size;
+            }
+            odometer.digits[i] = digit;
+            odometer.place += digit as isize * axes[i].stride;
+        }
+        odometer
+    }
+
+    #[inline(always)]
+    fn valid(&self) -> bool {
+        self.axes.iter().zip(&self.digits).all(|(axis, &digit)| axis.low <= digit && digit < axis.high)
+    }
+
+    #[inline(always)]
+    fn advance(&mut self) {
+        for i in (0..self.axes.len()).rev() {
+            let axis = &self.axes[i];
+            self.digits[i] += 1;
+            self.place += axis.stride;
+            if self.digits[i] < axis.size || i == 0 {
+                return;
+            }
+            self.digits[i] = 0;
+            self.place -= axis.stride * axis.size as isize;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every split of every rank walks to the places that the index itself gives.
+    #[test]
+    fn walks_where_the_index_says() {
+        let view = |shape: &[usize], strides: &[isize], offset: isize, mask: &[(usize, usize)]| View { shape: shape.to_vec(), strides: strides.to_vec(), offset, mask: mask.to_vec() };
+        let indices = [
+            Index::identity(&[3, 4, 5]),
+            Index::from_view(view(&[3, 4, 5], &[1, 3, 12], 0, &[])),
+            Index::from_view(view(&[3, 4, 5], &[0, 1, -4], 16, &[])),
+            Index::from_view(view(&[3, 4, 5], &[20, 5, 1], -6, &[(0, 3), (1, 3), (1, 4)])),
+            Index::from_view(view(&[3, 4, 5], &[20, 5, 1], 0, &[(1, 1), (0, 4), (0, 5)])),
+            Index::identity(&[3, 4, 5]).then(&view(&[12, 5], &[1, 12], 0, &[])).then(&view(&[60], &[1], -7, &[(7, 50)])),
+        ];
+        for index in &indices {
+            for split in 0..=3 {
+                let access = Access::new(index, &(0..split).collect::<Vec<_>>(), &(split..3).collect::<Vec<_>>(), 60).unwrap();
+                let lines: usize = [3, 4, 5][..split].iter().product();
+                let cols: usize = [3, 4, 5][split..].iter().product();
+                for (l0, c0) in [(0, 0), (lines / 2, cols / 3)] {
+                    let tile = Tile { l0, lines: lines - l0, c0, cols: cols - c0 };
+                    let mut seen = vec![None; tile.lines * tile.cols];
+                    access.walk(Form::FULL, &tile, |line, position, n, place, step| {
+                        for i in 0..n {
+                            let place = place.map(|p| p + i as isize * step);
+                            seen[line * tile.cols + position + i] = if access.is_chain() { place.and_then(|p| access.follow(p)) } else { place.map(|p| p as usize) };
+                        }
+                    });
+                    for (i, &place) in seen.iter().enumerate() {
+                        let flat = (l0 + i / tile.cols) * cols + c0 + i % tile.cols;
+                        assert_eq!(place, index.place(&[flat / 20, flat / 5 % 4, flat % 5]), "{index} at {flat}, split {split}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn refuses_what_leaves_the_buffer() {
+        assert!(Access::new(&Index::identity(&[4, 4]), &[0], &[1], 15).is_err());
+        assert!(Access::new(&Index::identity(&[4, 0]), &[0], &[1], 0).is_ok());
+    }
+}

@@ -1,0 +1,348 @@
+//! From a body's nodes to steps: sizes of tiles, passes over long rows, scratch memory.
+
+use noyau_tensor::Result;
+
+use super::access::Form;
+use super::body::{Code, Kind, Nodes, Request, Sink};
+use super::program::{Pass, Program};
+use super::reduce::{Part, reduce_run};
+use super::step::{Extra, Operand, Run, Step, Target};
+use super::transfer;
+
+/// Elements of a tile: a few values of so many fit the first cache.
+const BLOCK: usize = 1024;
+/// Rows of at most so many elements are kept in cache whole where they are gone through more than once.
+const WHOLE: usize = 8192;
+/// Lines shorter than this are not worth a loop of their own.
+const SHORT: usize = 32;
+
+/// Prepares a body.
+pub(crate) fn lower(request: &Request) -> Result<Program> {
+    let (split, mut nodes) = request.split()?;
+    let (lines, cols) = (request.size(&split.lines), request.size(&split.cols));
+    let width = if split.kind == Kind::Map && !split.lines.is_empty() { request.product.unwrap_or(cols).min(cols) } else { cols };
+    let passes = passes(&nodes);
+    let (staged, block) = blocks(split.kind, lines, width, passes);
+    if block.1 < SHORT && block.0 > 1 {
+        nodes.spread_all(request.level, split.kind != Kind::Map);
+    }
+    let mut emit = Emit::new(&nodes, request, split.kind, block);
+    let program = if staged { emit.staged(passes) } else { emit.single() };
+    let elements = |form: Form| (if form.line { lines as f64 } else { 1.0 }) * if form.col { cols as f64 } else { 1.0 };
+    let work: f64 = nodes.nodes.iter().map(|n| n.cost * elements(n.form)).sum();
+    let stores: f64 = nodes.sinks.iter().map(|s| 0.2 * elements(s.domain)).sum();
+    Ok(Program { kind: split.kind, lines, cols, block, scratch: emit.memory.top, places: emit.places, cost: work + stores, ..program })
+}
+
+/// The pass of each node: reductions make a value for the pass after the one in which their operand is known.
+fn stages(nodes: &Nodes) -> Vec<usize> {
+    let mut stages: Vec<usize> = Vec::with_capacity(nodes.nodes.len());
+    for node in &nodes.nodes {
+        let after = node.args.iter().map(|&a| stages[a]).max().unwrap_or(0);
+        stages.push(if matches!(node.code, Code::Reduce(..)) { after + 1 } else { after });
+    }
+    stages
+}
+
+/// How often a row has to be gone through when nothing of it is kept.
+fn passes(nodes: &Nodes) -> usize {
+    let stages = stages(nodes);
+    let reduced = nodes.nodes.iter().filter(|n| matches!(n.code, Code::Reduce(..))).map(|n| stages[n.args[0]]);
+    let stored = nodes.sinks.iter().filter(|s| s.inner).map(|s| stages[s.node]);
+    reduced.chain(stored).max().unwrap_or(0) + 1
+}
+
+/// Whether rows are gone through in several passes, and a tile's lines and columns.
+fn blocks(kind: Kind, lines: usize, cols: usize, passes: usize) -> (bool, (usize, usize)) {
+    let beside = |n: usize| (BLOCK / n.max(1)).max(1);
+    match kind {
+        Kind::Map if cols >= BLOCK => (false, (1, BLOCK)),
+        Kind::Map => (false, (beside(cols).min(lines.max(1)), cols.max(1))),
+        Kind::Cols if cols <= BLOCK => (false, (beside(cols).min(lines.max(1)), cols)),
+        Kind::Cols if passes > 1 && cols <= WHOLE => (false, (1, cols)),
+        Kind::Cols => (true, (1, BLOCK)),
+        Kind::Lines if lines <= beside(cols.min(BLOCK)) => (false, (lines, cols.min(BLOCK))),
+        Kind::Lines if passes > 1 && lines <= WHOLE / 64 => (false, (lines, cols.min(WHOLE / lines / 16 * 16))),
+        Kind::Lines => {
+            let block = cols.clamp(1, BLOCK / 4);
+            (true, (beside(block).min(lines), block))
+        }
+    }
+}
+
+/// Scratch memory in units of cache lines, given back and given out again.
+#[derive(Default)]
+struct Memory {
+    top: usize,
+    free: Vec<(usize, usize)>,
+}
+
+impl Memory {
+    fn take(&mut self, words: usize) -> usize {
+        let words = words.next_multiple_of(16);
+        // The last one given back is the likeliest to be in cache.
+        if let Some(i) = self.free.iter().rposition(|&(_, size)| size == words) {
+            return self.free.remove(i).0;
+        }
+        self.top += words;
+        self.top - words
+    }
+
+    fn give(&mut self, at: usize, words: usize) {
+        self.free.push((at, words.next_multiple_of(16)));
+    }
+}
+
+struct Emit<'a> {
+    nodes: &'a Nodes,
+    request: &'a Request<'a>,
+    kind: Kind,
+    block: (usize, usize),
+    stages: Vec<usize>,
+    memory: Memory,
+    /// Values, and what reductions collect.
+    places: usize,
+    /// The scratch memory of each node that has some.
+    at: Vec<Option<usize>>,
+    /// Uses still to come.
+    uses: Vec<usize>,
+    /// The sink that a node is computed straight into.
+    direct: Vec<Option<usize>>,
+}
+
+const NO_OPERAND: Operand = Operand { value: 0, form: Form::UNIFORM };
+
+impl<'a> Emit<'a> {
+    fn new(nodes: &'a Nodes, request: &'a Request<'a>, kind: Kind, block: (usize, usize)) -> Emit<'a> {
+        let n = nodes.nodes.len();
+        let mut emit = Emit {
+            nodes,
+            request,
+            kind,
+            block,
+            stages: stages(nodes),
+            memory: Memory::default(),
+            places: n,
+            at: vec![None; n],
+            uses: vec![0; n],
+            direct: vec![None; n],
+        };
+        for (i, sink) in nodes.sinks.iter().enumerate() {
+            let node = &nodes.nodes[sink.node];
+            let made = !matches!(node.code, Code::Const(_)) && !emit.points(sink.node) && node.form != Form::UNIFORM;
+            if made && node.form == sink.domain && sink.access.in_place(node.form).is_some() && !emit.loaded(sink.operand) && emit.direct[sink.node].is_none() {
+                emit.direct[sink.node] = Some(i);
+            }
+        }
+        emit
+    }
+
+    fn loaded(&self, operand: usize) -> bool {
+        self.nodes.nodes.iter().any(|n| matches!(n.code, Code::Load { operand: o, .. } | Code::Gather { operand: o, .. } if o == operand))
+    }
+
+    /// Whether the node is a load that needs no copy.
+    fn points(&self, node: usize) -> bool {
+        match &self.nodes.nodes[node].code {
+            Code::Load { operand, access } => {
+                // A value that is stored as it was loaded must not change by a store to where it was loaded from.
+                let changes = self.nodes.sinks.iter().any(|s| s.operand == *operand) && self.nodes.sinks.iter().any(|s| s.node == node);
+                access.in_place(self.nodes.nodes[node].form).is_some() && !changes
+            }
+            _ => false,
+        }
+    }
+
+    fn words(&self, form: Form) -> usize {
+        let (lines, cols) = self.block;
+        match (form.line, form.col) {
+            (true, true) => lines * cols,
+            (true, false) => lines,
+            (false, true) => cols,
+            (false, false) => 1,
+        }
+    }
+
+    fn operand(&self, node: usize) -> Operand {
+        Operand { value: node, form: self.nodes.nodes[node].form }
+    }
+
+    fn operands(&self, node: usize) -> [Operand; 3] {
+        let mut operands = [NO_OPERAND; 3];
+        for (operand, &a) in operands.iter_mut().zip(&self.nodes.nodes[node].args) {
+            *operand = self.operand(a);
+        }
+        operands
+    }
+
+    /// Where the node's result goes; takes memory when it has none yet.
+    fn target(&mut self, node: usize) -> Target {
+        if let Some(sink) = self.direct[node].map(|i| &self.nodes.sinks[i])
+            && let Some((line, col)) = sink.access.affine()
+        {
+            return Target::Buffer { operand: sink.operand, line, col, offset: sink.access.first(line, col, &super::Tile { l0: 0, lines: 0, c0: 0, cols: 0 }) };
+        }
+        let words = self.words(self.nodes.nodes[node].form);
+        let at = self.memory.take(words);
+        self.at[node] = Some(at);
+        Target::Scratch(at)
+    }
+
+    /// The step of a node that is no reduction.
+    fn step(&mut self, node: usize) -> Step {
+        let n = &self.nodes.nodes[node];
+        let result = node;
+        if let Code::Load { operand, access } = &n.code
+            && self.points(node)
+            && let Some((line, col)) = access.affine()
+        {
+            let offset = access.first(line, col, &super::Tile { l0: 0, lines: 0, c0: 0, cols: 0 });
+            let extra = Extra::Pointer { operand: *operand, offset, line, col };
+            return Step { run: transfer::point, result, form: n.form, target: Target::Scratch(0), operands: [NO_OPERAND; 3], extra };
+        }
+        let target = self.target(node);
+        let boxed = |access: &super::access::Access| Box::new(access.clone());
+        let (run, extra): (Run, Extra) = match &n.code {
+            Code::Const(word) => (transfer::constant, Extra::Word(*word)),
+            Code::Load { operand, access } => (transfer::fill, Extra::At { operand: *operand, access: boxed(access) }),
+            Code::Gather { operand, access, stride, len } => (transfer::gather, Extra::Gather { operand: *operand, access: boxed(access), stride: *stride, len: *len }),
+            Code::Place(access) => (transfer::places, Extra::At { operand: 0, access: boxed(access) }),
+            Code::Valid(access) => (transfer::valid, Extra::At { operand: 0, access: boxed(access) }),
+            Code::Run(run, extra) => (*run, extra.clone()),
+            Code::Reduce(op, dtype) => {
+                let part = if self.kind == Kind::Lines { Part::Lines } else { Part::Cols };
+                (reduce_run(*op, *dtype, &part, self.request.level), Extra::None)
+            }
+        };
+        Step { run, result, form: n.form, target, operands: self.operands(node), extra }
+    }
+
+    /// The steps of nodes in order; memory goes back after the last use, but for the `kept`.
+    fn steps(&mut self, which: &[usize], kept: &dyn Fn(usize) -> bool) -> Vec<Step> {
+        let mut steps = Vec::with_capacity(which.len());
+        for &node in which {
+            steps.push(self.step(node));
+            for a in self.nodes.nodes[node].args.clone() {
+                self.used(a, kept);
+            }
+        }
+        steps
+    }
+
+    fn used(&mut self, node: usize, kept: &dyn Fn(usize) -> bool) {
+        self.uses[node] = self.uses[node].saturating_sub(1);
+        if self.uses[node] == 0
+            && !kept(node)
+            && let Some(at) = self.at[node].take()
+        {
+            self.memory.give(at, self.words(self.nodes.nodes[node].form));
+        }
+    }
+
+    fn store(&self, sink: &Sink) -> Step {
+        let operands = [self.operand(sink.node), NO_OPERAND, NO_OPERAND];
+        let extra = Extra::At { operand: sink.operand, access: Box::new(sink.access.clone()) };
+        Step { run: transfer::store, result: 0, form: sink.domain, target: Target::Scratch(0), operands, extra }
+    }
+
+    fn stores(&self, inner: Option<bool>) -> Vec<Step> {
+        let sinks = self.nodes.sinks.iter().enumerate();
+        let wanted = sinks.filter(|(i, s)| inner.is_none_or(|inner| inner == s.inner) && self.direct[s.node] != Some(*i));
+        wanted.map(|(_, s)| self.store(s)).collect()
+    }
+
+    fn is_uniform(&self, node: usize) -> bool {
+        self.nodes.nodes[node].form == Form::UNIFORM
+    }
+
+    /// Values that are computed once for the kernel.
+    fn uniform(&mut self) -> Vec<Step> {
+        let which: Vec<usize> = (0..self.nodes.nodes.len()).filter(|&i| self.is_uniform(i)).collect();
+        self.steps(&which, &|_| true)
+    }
+
+    /// All of a row is in the tile: every node once.
+    fn single(&mut self) -> Program {
+        let uniform = self.uniform();
+        let which: Vec<usize> = (0..self.nodes.nodes.len()).filter(|&i| !self.is_uniform(i)).collect();
+        for node in &self.nodes.nodes {
+            node.args.iter().for_each(|&a| self.uses[a] += 1);
+        }
+        // Stores come last.
+        self.nodes.sinks.iter().for_each(|s| self.uses[s.node] += 1);
+        let nodes = self.nodes;
+        let mut body = self.steps(&which, &|i| nodes.nodes[i].form == Form::UNIFORM);
+        body.extend(self.stores(None));
+        Program { uniform, body, ..Program::default() }
+    }
+
+    /// Long rows: gone through once for each stage of reductions, inner values computed anew each time.
+    fn staged(&mut self, passes: usize) -> Program {
+        let nodes = self.nodes;
+        let uniform = self.uniform();
+        let kept = |i: usize| !nodes.nodes[i].inner || nodes.nodes[i].form == Form::UNIFORM;
+        let of_row = |emit: &Self, stage: usize| -> Vec<usize> {
+            let wanted = |&i: &usize| !nodes.nodes[i].inner && !emit.is_uniform(i) && emit.stages[i] == stage && !matches!(nodes.nodes[i].code, Code::Reduce(..));
+            (0..nodes.nodes.len()).filter(wanted).collect()
+        };
+        let before = of_row(self, 0);
+        let before = self.steps(&before, &kept);
+        let mut result = Vec::new();
+        for stage in 0..passes {
+            let reduces: Vec<usize> =
+                (0..nodes.nodes.len()).filter(|&i| matches!(nodes.nodes[i].code, Code::Reduce(..)) && self.stages[nodes.nodes[i].args[0]] == stage).collect();
+            let mut needed = vec![false; nodes.nodes.len()];
+            reduces.iter().for_each(|&r| needed[nodes.nodes[r].args[0]] = true);
+            let last = stage + 1 == passes;
+            if last {
+                nodes.sinks.iter().filter(|s| s.inner).for_each(|s| needed[s.node] = true);
+            }
+            for i in (0..nodes.nodes.len()).rev() {
+                if needed[i] && nodes.nodes[i].inner {
+                    nodes.nodes[i].args.iter().for_each(|&a| needed[a] = true);
+                }
+            }
+            let which: Vec<usize> = (0..nodes.nodes.len()).filter(|&i| needed[i] && nodes.nodes[i].inner && !self.is_uniform(i)).collect();
+            self.uses.fill(0);
+            which.iter().flat_map(|&i| &nodes.nodes[i].args).for_each(|&a| self.uses[a] += 1);
+            // What is collected from or stored lives until the tile ends.
+            reduces.iter().for_each(|&r| self.uses[nodes.nodes[r].args[0]] += 1);
+            if last {
+                nodes.sinks.iter().filter(|s| s.inner).for_each(|s| self.uses[s.node] += 1);
+            }
+            // What is collected outlives the tiles: it takes its memory first.
+            let (mut start, mut end, mut collect) = (Vec::new(), Vec::new(), Vec::new());
+            for &r in &reduces {
+                let Code::Reduce(op, dtype) = nodes.nodes[r].code else { continue };
+                let form = nodes.nodes[r].form;
+                let total = self.places;
+                self.places += 1;
+                let at = self.memory.take(2 * self.words(form));
+                let (run, add) = (|part: Part| reduce_run(op, dtype, &part, self.request.level), if self.kind == Kind::Lines { Part::AddLines } else { Part::AddCols });
+                let from = self.operand(nodes.nodes[r].args[0]);
+                start.push(Step { run: run(Part::Start), result: total, form, target: Target::Scratch(at), operands: [NO_OPERAND; 3], extra: Extra::None });
+                collect.push(Step { run: run(add), result: total, form, target: Target::Scratch(at), operands: [from, NO_OPERAND, NO_OPERAND], extra: Extra::None });
+                let (run, total) = (run(Part::Finish), Operand { value: total, form });
+                end.push(Step { run, result: r, form, target: self.target(r), operands: [total, NO_OPERAND, NO_OPERAND], extra: Extra::None });
+            }
+            let mut body = self.steps(&which, &kept);
+            body.extend(collect);
+            if last {
+                body.extend(self.stores(Some(true)));
+            }
+            // The pass is over, so is the life of its inner values.
+            for i in 0..nodes.nodes.len() {
+                if !kept(i)
+                    && let Some(at) = self.at[i].take()
+                {
+                    self.memory.give(at, self.words(nodes.nodes[i].form));
+                }
+            }
+            let row = of_row(self, stage + 1);
+            end.extend(self.steps(&row, &kept));
+            result.push(Pass { start, body, end });
+        }
+        let after = self.stores(Some(false));
+        Program { uniform, before, passes: result, after, ..Program::default() }
+    }
+}

@@ -1,0 +1,173 @@
+//! Steps that move words between buffers and the scratch memory of a tile.
+
+use super::access::Form;
+use super::step::{Extra, Step};
+use super::{Env, Place, Tile};
+
+/// A load whose elements lie side by side: where they are is written down, nothing is copied.
+pub(crate) unsafe fn point(step: &Step, env: &mut Env, tile: &Tile) {
+    let Extra::Pointer { operand, offset, line, col } = step.extra else { return };
+    let first = offset + tile.l0 as isize * line + tile.c0 as isize * col;
+    env.places[step.result] = Place { pointer: env.base(operand).wrapping_offset(first), line };
+}
+
+/// A known word.
+pub(crate) unsafe fn constant(step: &Step, env: &mut Env, tile: &Tile) {
+    let target = step.target(env, tile);
+    let Extra::Word(word) = step.extra else { return };
+    // SAFETY: the program gave the value a word of scratch memory.
+    unsafe { *target.pointer = word };
+}
+
+/// The words of a scratch value, `width` a line.
+///
+/// # Safety
+/// `target` is the place of a value of `lines * width` words that nobody else uses meanwhile.
+unsafe fn dense<'a>(form: Form, target: Place, tile: &Tile) -> (&'a mut [u32], usize) {
+    let (lines, width) = match (form.line, form.col) {
+        (true, true) => (tile.lines, tile.cols),
+        (true, false) => (1, tile.lines),
+        (false, true) => (1, tile.cols),
+        (false, false) => (1, 1),
+    };
+    // SAFETY: the caller's promise.
+    (unsafe { std::slice::from_raw_parts_mut(target.pointer, lines * width) }, width)
+}
+
+/// A load that has to be copied: strided, masked, or through several views.
+pub(crate) unsafe fn fill(step: &Step, env: &mut Env, tile: &Tile) {
+    let target = step.target(env, tile);
+    let Extra::At { operand, access } = &step.extra else { return };
+    let base: *const u32 = env.base(*operand);
+    // SAFETY: the program gave the value room for the tile.
+    let (words, width) = unsafe { dense(step.form, target, tile) };
+    if access.is_chain() {
+        access.walk(step.form, tile, |line, position, n, place, stride| {
+            for (i, word) in words[line * width + position..][..n].iter_mut().enumerate() {
+                // SAFETY: `follow` gives places inside of the buffer only.
+                *word = place.and_then(|p| access.follow(p + i as isize * stride)).map_or(0, |p| unsafe { *base.add(p) });
+            }
+        });
+        return;
+    }
+    access.walk(step.form, tile, |line, position, n, place, stride| {
+        let words = &mut words[line * width + position..][..n];
+        match (place, stride) {
+            (None, _) => words.fill(0),
+            // SAFETY: all valid places were found inside of the buffer when the plan was loaded.
+            (Some(place), 1) => words.copy_from_slice(unsafe { std::slice::from_raw_parts(base.offset(place), n) }),
+            // SAFETY: as above.
+            (Some(place), 0) => words.fill(unsafe { *base.offset(place) }),
+            (Some(place), _) => {
+                for (i, word) in words.iter_mut().enumerate() {
+                    // SAFETY: as above.
+                    *word = unsafe { *base.offset(place + i as isize * stride) };
+                }
+            }
+        }
+    });
+}
+
+/// Places as values.
+pub(crate) unsafe fn places(step: &Step, env: &mut Env, tile: &Tile) {
+    let target = step.target(env, tile);
+    let Extra::At { access, .. } = &step.extra else { return };
+    // SAFETY: the program gave the value room for the tile.
+    let (words, width) = unsafe { dense(step.form, target, tile) };
+    access.walk(step.form, tile, |line, position, n, place, stride| {
+        for (i, word) in words[line * width + position..][..n].iter_mut().enumerate() {
+            let place = place.map(|p| p + i as isize * stride);
+            *word = if access.is_chain() { place.and_then(|p| access.follow(p)).unwrap_or(0) as u32 } else { place.unwrap_or(0) as u32 };
+        }
+    });
+}
+
+/// Whether there is a place, as values.
+pub(crate) unsafe fn valid(step: &Step, env: &mut Env, tile: &Tile) {
+    let target = step.target(env, tile);
+    let Extra::At { access, .. } = &step.extra else { return };
+    // SAFETY: the program gave the value room for the tile.
+    let (words, width) = unsafe { dense(step.form, target, tile) };
+    access.walk(step.form, tile, |line, position, n, place, stride| {
+        let words = &mut words[line * width + position..][..n];
+        match place {
+            Some(place) if access.is_chain() => {
+                words.iter_mut().enumerate().for_each(|(i, word)| *word = access.follow(place + i as isize * stride).is_some().into());
+            }
+            _ => words.fill(place.is_some().into()),
+        }
+    });
+}
+
+/// Loads at places that are data.
+pub(crate) unsafe fn gather(step: &Step, env: &mut Env, tile: &Tile) {
+    let target = step.target(env, tile);
+    let Extra::Gather { operand, access, stride: along, len } = &step.extra else { return };
+    let base: *const u32 = env.base(*operand);
+    let at = step.source(0, env);
+    // SAFETY: the program gave the value room for the tile.
+    let (words, width) = unsafe { dense(step.form, target, tile) };
+    access.walk(step.form, tile, |line, position, n, place, stride| {
+        let words = &mut words[line * width + position..][..n];
+        let Some(place) = place else { return words.fill(0) };
+        // SAFETY: the operand has a word for each element, or one for the line.
+        let at = |i: usize| unsafe { *at.pointer.offset(line as isize * at.line).add(if at.vector { position + i } else { 0 }) as usize };
+        if !step.operands[0].form.col && step.form.col && !access.is_chain() {
+            // One place for the whole run.
+            let chosen = at(0);
+            let first = place + (chosen * along) as isize;
+            let last = first + (n as isize - 1) * stride;
+            if chosen >= *len || first.min(last) < 0 || first.max(last) >= access.limit as isize {
+                return words.fill(0);
+            }
+            if stride == 1 {
+                // SAFETY: both ends were just found inside of the buffer.
+                return words.copy_from_slice(unsafe { std::slice::from_raw_parts(base.offset(first), n) });
+            }
+            for (i, word) in words.iter_mut().enumerate() {
+                // SAFETY: between two places inside of the buffer.
+                *word = unsafe { *base.offset(first + i as isize * stride) };
+            }
+            return;
+        }
+        for (i, word) in words.iter_mut().enumerate() {
+            let place = place + i as isize * stride;
+            let place = if access.is_chain() { access.follow(place) } else { usize::try_from(place).ok() };
+            let chosen = at(i);
+            let found = place.filter(|_| chosen < *len).and_then(|p| p.checked_add(chosen * along)).filter(|&p| p < access.limit);
+            // SAFETY: just found inside of the buffer.
+            *word = found.map_or(0, |p| unsafe { *base.add(p) });
+        }
+    });
+}
+
+/// Writes a value to a buffer; the step's form is that of the places written.
+pub(crate) unsafe fn store(step: &Step, env: &mut Env, tile: &Tile) {
+    let Extra::At { operand, access } = &step.extra else { return };
+    let base = env.base(*operand);
+    let value = step.source(0, env);
+    if let Some((line, 1)) = access.affine()
+        && step.form == Form::FULL
+        && step.operands[0].form == Form::FULL
+        && line == tile.cols as isize
+        && value.line == line
+    {
+        let first = access.first(line, 1, tile);
+        // SAFETY: the tile's lines follow each other without gaps on both sides; all places were found inside of the buffer when the plan was loaded.
+        // `copy`, since a value loaded in place may be stored where it is.
+        unsafe { std::ptr::copy(value.pointer, base.offset(first), tile.lines * tile.cols) };
+        return;
+    }
+    access.walk(step.form, tile, |line, position, n, place, stride| {
+        let Some(place) = place else { return };
+        let from = value.pointer.wrapping_offset(line as isize * value.line);
+        // SAFETY: all places were found inside of the buffer when the plan was loaded, and the value has a word for each element, or one for the line.
+        unsafe {
+            match (value.vector, stride) {
+                (true, 1) => std::ptr::copy(from.add(position), base.offset(place), n),
+                (true, _) => (0..n).for_each(|i| *base.offset(place + i as isize * stride) = *from.add(position + i)),
+                (false, _) => (0..n).for_each(|i| *base.offset(place + i as isize * stride) = *from),
+            }
+        }
+    });
+}

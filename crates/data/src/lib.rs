@@ -1,0 +1,30 @@
+//! Data sets, and the batches that a training step takes from them.
+//!
+//! In the order in which data flows: [`Idx`] reads the files of MNIST-style sets and [`Mnist`] pairs images with labels, [`Csv`] reads
+//! tables, [`Points`] makes the point clouds of TensorFlow Playground. All of them end in a [`Dataset`]: samples and targets in memory.
+//! A [`Loader`] cuts it into shuffled batches of host arrays, made ahead by a thread; for a data set that lives on the device,
+//! [`Dataset::packed`] is what to upload and [`Loader::order`] and [`Loader::index_batches`] tell what to gather.
+//! [`Rng`] is where all randomness here comes from: the same seed gives the same order on every platform.
+//!
+//! Nothing here knows a device. Files are read with bounds: what a header promises is compared with what the file can hold before
+//! memory is asked for, and every message tells the file, the place in it, what was expected and what was found.
+
+mod csv;
+mod dataset;
+mod idx;
+mod loader;
+mod mnist;
+mod pack;
+mod points;
+mod rng;
+mod standardize;
+
+pub use crate::csv::{Csv, Table};
+pub use dataset::{Batch, Dataset};
+pub use idx::{Idx, IdxValues};
+pub use loader::{Batches, IndexBatches, Loader};
+pub use mnist::Mnist;
+pub use pack::{Packed, Packing};
+pub use points::Points;
+pub use rng::Rng;
+pub use standardize::Standardize;

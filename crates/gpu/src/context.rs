@@ -1,0 +1,248 @@
+//! A device with its queue, its faults and its counters.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use noyau_compile::{Limits, Plan};
+use noyau_tensor::{Array, Error, Result, State};
+
+use crate::adapter::{AdapterInfo, adapter};
+use crate::choose::Tuning;
+use crate::memory::{ARENA_BYTES, Memory, Storage, States};
+use crate::pipelines::Pipelines;
+use crate::wait::signal;
+use crate::Executable;
+
+/// An open device: clones share it.
+#[derive(Clone)]
+pub struct Gpu(pub(crate) Arc<Device>);
+
+/// What the clones share.
+pub(crate) struct Device {
+    pub info: AdapterInfo,
+    pub device: wgpu::Device,
+    pub queue: wgpu::Queue,
+    pub pipelines: Pipelines,
+    pub states: States,
+    pub checked: AtomicBool,
+    objects: AtomicU64,
+    /// The first thing that went wrong outside of any call.
+    fault: Arc<Mutex<Option<Error>>>,
+}
+
+impl std::fmt::Debug for Gpu {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Gpu({})", self.0.info)
+    }
+}
+
+/// A lock whose holder panicked still holds plain data.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Gpu {
+    /// Opens the adapter at `index` of [`adapters`](crate::adapters).
+    pub async fn open(index: usize) -> Result<Gpu> {
+        let (adapter, info) = adapter(index).await?;
+        // What is not used is not asked for.
+        let features = if info.subgroup.is_some() { wgpu::Features::SUBGROUP } else { wgpu::Features::empty() };
+        let descriptor = wgpu::DeviceDescriptor { label: Some("noyau"), required_features: features, required_limits: adapter.limits(), ..Default::default() };
+        let refused = |e: wgpu::RequestDeviceError| Error::Device { device: info.to_string(), message: format!("the driver refused to open it: {e}") };
+        let (device, queue) = adapter.request_device(&descriptor).await.map_err(refused)?;
+        let fault = Arc::new(Mutex::new(None));
+        let name = info.to_string();
+        let (keep, device_name) = (Arc::clone(&fault), name.clone());
+        device.on_uncaptured_error(Arc::new(move |e| {
+            lock(&keep).get_or_insert_with(|| of_wgpu(&device_name, e));
+        }));
+        let keep = Arc::clone(&fault);
+        device.set_device_lost_callback(move |reason, message| {
+            if !matches!(reason, wgpu::DeviceLostReason::Destroyed) {
+                // A loss explains whatever else was reported: it goes first.
+                *lock(&keep) = Some(Error::DeviceLost { device: name.clone(), message });
+            }
+        });
+        Ok(Gpu(Arc::new(Device { info, device, queue, pipelines: Pipelines::default(), states: States::default(), checked: AtomicBool::new(false), objects: AtomicU64::new(0), fault })))
+    }
+
+    /// What it is.
+    pub fn info(&self) -> &AdapterInfo {
+        &self.0.info
+    }
+
+    /// What a planner has to know of it.
+    pub fn limits(&self) -> Limits {
+        let limits = &self.0.info.limits;
+        let bytes = limits.max_buffer_bytes.min(limits.max_binding_bytes);
+        // One binding stays in reserve: the states that a kernel uses may lie in two arenas.
+        Limits { max_bindings: limits.max_bindings.min(16) - 1, arena_bytes: ARENA_BYTES, max_buffer_bytes: usize::try_from(bytes).unwrap_or(usize::MAX), ..Limits::GPU }
+    }
+
+    /// Puts a value into memory that lasts until the last clone of the result is dropped.
+    pub async fn create(&self, value: &Array) -> Result<Memory> {
+        let memory = Memory::allocate(&self.0, value.shape(), value.dtype()).await?;
+        self.write(&memory, value)?;
+        Ok(memory)
+    }
+
+    /// Overwrites a memory's value; shape and type must be the same.
+    pub fn write(&self, memory: &Memory, value: &Array) -> Result<()> {
+        self.0.check()?;
+        memory.accepts(value)?;
+        self.0.write(memory.storage(), memory.offset(), value.words());
+        Ok(())
+    }
+
+    /// A memory's value, after everything that was submitted before.
+    pub async fn read(&self, memory: &Memory) -> Result<Array> {
+        let bytes = memory.bytes();
+        let staging = self.0.staging(bytes).await?;
+        let words = self.0.fetch(memory.storage(), memory.offset(), bytes, &staging).await?;
+        Array::from_words(memory.shape(), memory.dtype(), words)
+    }
+
+    /// Makes a plan ready to run: places its buffers, compiles its kernels, binds everything. `states` gives each state's memory.
+    pub async fn load(&self, plan: Arc<Plan>, states: &mut dyn FnMut(&Arc<State>) -> Result<Memory>) -> Result<Executable> {
+        Executable::load(self, plan, &Tuning::default(), states).await
+    }
+
+    /// As [`Gpu::load`], with kernels' variants given by hand: for tests and measurements.
+    pub async fn load_tuned(&self, plan: Arc<Plan>, tuning: &Tuning, states: &mut dyn FnMut(&Arc<State>) -> Result<Memory>) -> Result<Executable> {
+        Executable::load(self, plan, tuning, states).await
+    }
+
+    /// How many GPU objects this room has made on the device: buffers, bind groups, layouts, modules, pipelines.
+    pub fn objects_created(&self) -> u64 {
+        self.0.objects.load(Ordering::Relaxed)
+    }
+
+    /// Whether plans loaded from now on keep wgpu's checks: indices within bounds, loops that end, workgroup memory zeroed.
+    pub fn set_checked(&self, checked: bool) {
+        self.0.checked.store(checked, Ordering::Relaxed);
+    }
+
+    /// Waits until everything submitted is done.
+    pub async fn wait(&self) -> Result<()> {
+        let (done, signal) = signal();
+        self.0.queue.on_submitted_work_done(move || done(()));
+        self.0.poll()?;
+        signal.await;
+        self.0.check()
+    }
+}
+
+impl Device {
+    /// Counts an object that was made.
+    pub fn count(&self) {
+        self.objects.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// The fault that the driver reported, if any.
+    pub fn check(&self) -> Result<()> {
+        lock(&self.fault).clone().map_or(Ok(()), Err)
+    }
+
+    /// Where that is possible, waits for everything submitted; browsers do it by themselves.
+    pub fn poll(&self) -> Result<()> {
+        self.poll_for(wgpu::PollType::wait_indefinitely())
+    }
+
+    /// Waits for what `until` says.
+    pub fn poll_for(&self, until: wgpu::PollType) -> Result<()> {
+        let polled = self.device.poll(until);
+        self.check()?;
+        polled.map(drop).map_err(|e| Error::Device { device: self.info.to_string(), message: format!("waiting for it failed: {e}") })
+    }
+
+    /// Runs `make` and returns what the driver had to say against it.
+    pub async fn scoped<T>(&self, make: impl FnOnce() -> T) -> Result<T> {
+        self.check()?;
+        let outer = self.device.push_error_scope(wgpu::ErrorFilter::Validation);
+        let middle = self.device.push_error_scope(wgpu::ErrorFilter::Internal);
+        let inner = self.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
+        let made = make();
+        let errors = (inner.pop(), middle.pop(), outer.pop());
+        for error in [errors.0.await, errors.1.await, errors.2.await] {
+            if let Some(error) = error {
+                self.check()?;
+                return Err(of_wgpu(&self.info.to_string(), error));
+            }
+        }
+        Ok(made)
+    }
+
+    /// Refuses a buffer that the device cannot have or bind.
+    pub fn fits(&self, bytes: u64, what: &str) -> Result<()> {
+        let limits = &self.info.limits;
+        let most = limits.max_buffer_bytes.min(limits.max_binding_bytes);
+        if bytes <= most {
+            return Ok(());
+        }
+        Err(Error::OutOfMemory { device: self.info.to_string(), message: format!("{what} needs a buffer of {bytes} bytes, this device has them up to {most} bytes") })
+    }
+
+    /// A buffer that kernels read and write.
+    pub async fn storage(&self, bytes: u64, what: &str) -> Result<Storage> {
+        self.fits(bytes, what)?;
+        self.buffer(bytes, wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST, what).await
+    }
+
+    /// A buffer through which values come back.
+    pub async fn staging(&self, bytes: u64) -> Result<Storage> {
+        self.buffer(bytes, wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST, "reading").await
+    }
+
+    async fn buffer(&self, bytes: u64, usage: wgpu::BufferUsages, what: &str) -> Result<Storage> {
+        // Whole vec4s, and never nothing: both are what bindings want.
+        let size = bytes.max(1).next_multiple_of(16);
+        let descriptor = wgpu::BufferDescriptor { label: Some(what), size, usage, mapped_at_creation: false };
+        let made = self.scoped(|| self.device.create_buffer(&descriptor)).await;
+        self.count();
+        match made {
+            Ok(buffer) => Ok(Storage::new(buffer)),
+            Err(Error::OutOfMemory { device, .. }) => Err(Error::OutOfMemory { device, message: format!("{what} needs {bytes} bytes more than there are free") }),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Writes words before the next submission.
+    pub fn write(&self, storage: &Storage, offset: u64, words: &[u32]) {
+        if !words.is_empty() {
+            self.queue.write_buffer(&storage.buffer, offset, bytemuck::cast_slice(words));
+        }
+    }
+
+    /// Copies bytes to a staging buffer and waits for them.
+    pub async fn fetch(&self, storage: &Storage, offset: u64, bytes: u64, staging: &Storage) -> Result<Vec<u32>> {
+        self.check()?;
+        if bytes == 0 {
+            return Ok(Vec::new());
+        }
+        let mut encoder = self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some("read") });
+        encoder.copy_buffer_to_buffer(&storage.buffer, offset, &staging.buffer, 0, bytes);
+        self.queue.submit([encoder.finish()]);
+        let slice = staging.buffer.slice(..bytes);
+        let (done, signal) = signal();
+        slice.map_async(wgpu::MapMode::Read, done);
+        self.poll()?;
+        let failed = |e: &dyn std::fmt::Display| Error::Device { device: self.info.to_string(), message: format!("reading {bytes} bytes back failed: {e}") };
+        signal.await.map_err(|e| failed(&e))?;
+        let words = {
+            let view = slice.get_mapped_range().map_err(|e| failed(&e))?;
+            bytemuck::pod_collect_to_vec(&view)
+        };
+        staging.buffer.unmap();
+        Ok(words)
+    }
+}
+
+/// A driver's complaint as noyau's error.
+pub(crate) fn of_wgpu(device: &str, error: wgpu::Error) -> Error {
+    let device = device.to_string();
+    match error {
+        wgpu::Error::OutOfMemory { .. } => Error::OutOfMemory { device, message: "the driver has no memory left".into() },
+        wgpu::Error::Validation { description, .. } => Error::Internal(format!("device {device}: {description}")),
+        wgpu::Error::Internal { description, .. } => Error::Device { device, message: description },
+    }
+}

@@ -1,0 +1,236 @@
+//! A loaded plan: everything made and bound once, then run as often as wanted.
+
+use std::collections::VecDeque;
+use std::fmt::Write;
+use std::sync::{Arc, Mutex};
+
+use noyau_compile::Plan;
+use noyau_compile::plan::{BufferId, BufferKind};
+use noyau_tensor::{Array, Error, Result, State};
+
+use crate::choose::{Target, Tuning};
+use crate::context::{Device, lock};
+use crate::lower::{Home, Launch, Lowering};
+use crate::memory::{ALIGNMENT, ARENA_BYTES, Storage};
+use crate::pipelines::Pipeline;
+use crate::{Gpu, Memory};
+
+/// How many runs may wait for the device: enough to keep it busy, few enough that what they hold does not pile up.
+const IN_FLIGHT: usize = 12;
+
+/// A plan on a device, ready to run.
+pub struct Executable {
+    gpu: Gpu,
+    plan: Arc<Plan>,
+    storages: Vec<Storage>,
+    homes: Vec<Home>,
+    launches: Vec<Launch>,
+    bound: Vec<(Arc<Pipeline>, wgpu::BindGroup)>,
+    /// The buffer through which outputs come back, while nobody uses it.
+    staging: Mutex<Option<Storage>>,
+    in_flight: VecDeque<wgpu::SubmissionIndex>,
+    /// Keeps the states' memory.
+    _states: Vec<Memory>,
+}
+
+impl std::fmt::Debug for Executable {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Executable({} launches on {})", self.launches.len(), self.gpu.info())
+    }
+}
+
+impl Executable {
+    pub(crate) async fn load(gpu: &Gpu, plan: Arc<Plan>, tuning: &Tuning, states: &mut dyn FnMut(&Arc<State>) -> Result<Memory>) -> Result<Executable> {
+        let device = &*gpu.0;
+        device.check()?;
+        let placed = Placed::new(device, &plan, states)?;
+        let arenas: Vec<bool> = placed.storages.iter().map(|s| matches!(s, Planned::Arena(_) | Planned::State(_, true))).collect();
+        let target = Target::of(gpu.info());
+        let launches = Lowering { plan: &plan, homes: &placed.homes, arenas: &arenas, target: &target, tuning }.launches()?;
+
+        let mut storages = Vec::with_capacity(placed.storages.len());
+        for planned in &placed.storages {
+            storages.push(match planned {
+                Planned::Arena(bytes) => device.storage(*bytes, "an arena of small buffers").await?,
+                Planned::Whole(bytes, what) => device.storage(*bytes, what).await?,
+                Planned::State(storage, _) => storage.clone(),
+            });
+        }
+        for (buffer, home) in plan.buffers.iter().zip(&placed.homes) {
+            if let BufferKind::Constant(value) = &buffer.kind {
+                device.write(&storages[home.storage], home.offset as u64 * 4, value.words());
+            }
+        }
+        let modules: Vec<_> = launches.iter().map(|l| (&l.module, &l.bindings[..])).collect();
+        let pipelines = device.pipelines.get(device, &modules).await?;
+        let bind = |(launch, pipeline): (&Launch, Arc<Pipeline>)| {
+            let entry = |(i, &s): (usize, &usize)| wgpu::BindGroupEntry { binding: i as u32, resource: storages[s].buffer.as_entire_binding() };
+            let entries: Vec<_> = launch.storages.iter().enumerate().map(entry).collect();
+            device.count();
+            let group = device.device.create_bind_group(&wgpu::BindGroupDescriptor { label: None, layout: &pipeline.layout, entries: &entries });
+            (pipeline, group)
+        };
+        let bound = device.scoped(|| launches.iter().zip(pipelines).map(bind).collect()).await?;
+        let largest = plan.outputs.iter().map(|b| plan.buffers[b.0].len() * 4).max().unwrap_or(0);
+        let staging = Mutex::new(Some(device.staging(largest as u64).await?));
+        Ok(Executable { gpu: gpu.clone(), plan, storages, homes: placed.homes, launches, bound, staging, in_flight: VecDeque::with_capacity(IN_FLIGHT), _states: placed.states })
+    }
+
+    /// Gives an input its value for the runs that follow.
+    pub fn write(&mut self, input: usize, value: &Array) -> Result<()> {
+        self.gpu.0.check()?;
+        let Some(&id) = self.plan.inputs.get(input) else {
+            return Err(Error::argument("input", format!("there is no input {input}, the step has {}", self.plan.inputs.len())));
+        };
+        let buffer = &self.plan.buffers[id.0];
+        if value.shape()[..] != buffer.shape[..] || value.dtype() != buffer.dtype {
+            let wanted = noyau_tensor::Shape::from(&buffer.shape[..]);
+            return Err(Error::argument("input", format!("input {input} is {} {wanted}, got {} {}", buffer.dtype, value.dtype(), value.shape())));
+        }
+        let Home { storage, offset } = self.homes[id.0];
+        self.gpu.0.write(&self.storages[storage], offset as u64 * 4, value.words());
+        Ok(())
+    }
+
+    /// Runs the plan once: one pass, one submission. Does not wait for it, but for an older run when too many are under way.
+    pub fn run(&mut self) -> Result<()> {
+        let device = &*self.gpu.0;
+        device.check()?;
+        if self.in_flight.len() >= IN_FLIGHT
+            && let Some(oldest) = self.in_flight.pop_front()
+        {
+            device.poll_for(wgpu::PollType::Wait { submission_index: Some(oldest), timeout: None })?;
+        }
+        let mut encoder = device.device.create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some("step") });
+        {
+            let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor { label: None, timestamp_writes: None });
+            for (launch, (pipeline, group)) in self.launches.iter().zip(&self.bound) {
+                pass.set_pipeline(&pipeline.pipeline);
+                pass.set_bind_group(0, group, &[]);
+                pass.dispatch_workgroups(launch.module.grid[0], launch.module.grid[1], 1);
+            }
+        }
+        let submission = device.queue.submit([encoder.finish()]);
+        self.in_flight.push_back(submission);
+        device.check()
+    }
+
+    /// An output's value, after all runs so far.
+    pub async fn read(&self, output: usize) -> Result<Array> {
+        let Some(&id) = self.plan.outputs.get(output) else {
+            return Err(Error::argument("output", format!("there is no output {output}, the step has {}", self.plan.outputs.len())));
+        };
+        self.read_buffer(id).await
+    }
+
+    /// The value of any buffer of the plan, as the last run left it; slots hold what was last computed there.
+    pub async fn read_buffer(&self, id: BufferId) -> Result<Array> {
+        let device = &*self.gpu.0;
+        let Some(buffer) = self.plan.buffers.get(id.0) else {
+            return Err(Error::argument("buffer", format!("there is no buffer {}, the plan has {}", id.0, self.plan.buffers.len())));
+        };
+        let bytes = buffer.len() as u64 * 4;
+        let kept = lock(&self.staging).take().filter(|s| s.buffer.size() >= bytes);
+        // Somebody else may be reading at this moment, or a buffer larger than all outputs is asked for.
+        let staging = match kept {
+            Some(staging) => staging,
+            None => device.staging(bytes).await?,
+        };
+        let Home { storage, offset } = self.homes[id.0];
+        let words = device.fetch(&self.storages[storage], offset as u64 * 4, bytes, &staging).await?;
+        lock(&self.staging).get_or_insert(staging);
+        Array::from_words(&buffer.shape[..], buffer.dtype, words)
+    }
+
+    /// How many dispatches a run makes.
+    pub fn launches(&self) -> usize {
+        self.launches.len()
+    }
+
+    /// Each launch in words: its kernels, their variants, its grid.
+    pub fn describe(&self) -> String {
+        let mut text = String::new();
+        for (i, launch) in self.launches.iter().enumerate() {
+            let [x, y] = launch.module.grid;
+            let _ = writeln!(text, "{i}: {} ({x} x {y} workgroups of {}, {} bindings)", launch.names.join("; "), launch.module.group, launch.storages.len());
+        }
+        text
+    }
+
+    /// Each launch's WGSL.
+    pub fn shader_texts(&self) -> Vec<&str> {
+        self.launches.iter().map(|l| l.module.text.as_str()).collect()
+    }
+
+    /// The plan that was loaded.
+    pub fn plan(&self) -> &Arc<Plan> {
+        &self.plan
+    }
+}
+
+/// A storage before anything is allocated.
+enum Planned {
+    Arena(u64),
+    Whole(u64, String),
+    /// A state's storage, and whether it is an arena.
+    State(Storage, bool),
+}
+
+/// Where everything will live.
+struct Placed {
+    storages: Vec<Planned>,
+    homes: Vec<Home>,
+    states: Vec<Memory>,
+}
+
+impl Placed {
+    fn new(device: &Device, plan: &Plan, states: &mut dyn FnMut(&Arc<State>) -> Result<Memory>) -> Result<Placed> {
+        // Storage 0 is the arena.
+        let mut storages = vec![Planned::Arena(0)];
+        let mut arena = 0u64;
+        let mut memories = Vec::new();
+        let mut place = |storages: &mut Vec<Planned>, length: usize, what: &dyn Fn() -> String| -> Result<Home> {
+            let bytes = length as u64 * 4;
+            if bytes <= ARENA_BYTES as u64 {
+                let offset = arena;
+                arena += bytes.max(4).next_multiple_of(ALIGNMENT);
+                return Ok(Home { storage: 0, offset: (offset / 4) as usize });
+            }
+            device.fits(bytes, &what())?;
+            storages.push(Planned::Whole(bytes, what()));
+            Ok(Home { storage: storages.len() - 1, offset: 0 })
+        };
+        let mut slots = Vec::with_capacity(plan.slots.len());
+        for (i, &length) in plan.slots.iter().enumerate() {
+            slots.push(place(&mut storages, length, &|| format!("slot {i} of {length} elements"))?);
+        }
+        let mut homes = Vec::with_capacity(plan.buffers.len());
+        for buffer in &plan.buffers {
+            homes.push(match &buffer.kind {
+                BufferKind::Slot(slot) => match (slots.get(*slot), plan.slots.get(*slot)) {
+                    (Some(home), Some(&length)) if length >= buffer.len() => *home,
+                    _ => return Err(Error::Internal(format!("a buffer of {} elements is in slot {slot}, which is not that long", buffer.len()))),
+                },
+                BufferKind::Input(i) => place(&mut storages, buffer.len(), &|| format!("input {i} of shape {:?}", buffer.shape))?,
+                BufferKind::Constant(_) => place(&mut storages, buffer.len(), &|| format!("a constant of shape {:?}", buffer.shape))?,
+                BufferKind::State(state) => {
+                    let memory = states(state)?;
+                    if memory.shape()[..] != buffer.shape[..] || memory.dtype() != buffer.dtype {
+                        return Err(Error::Internal(format!("state {} is {} {:?} in the plan, {} {} in memory", state.name(), buffer.dtype, buffer.shape, memory.dtype(), memory.shape())));
+                    }
+                    let known = storages.iter().position(|s| matches!(s, Planned::State(storage, _) if storage.id == memory.storage().id));
+                    let storage = known.unwrap_or_else(|| {
+                        storages.push(Planned::State(memory.storage().clone(), memory.in_arena()));
+                        storages.len() - 1
+                    });
+                    let offset = (memory.offset() / 4) as usize;
+                    memories.push(memory);
+                    Home { storage, offset }
+                }
+            });
+        }
+        device.fits(arena, "the arena of small buffers")?;
+        storages[0] = Planned::Arena(arena);
+        Ok(Placed { storages, homes, states: memories })
+    }
+}

@@ -1,0 +1,77 @@
+//! Every variant of the matrix product, with all transposes and awkward sizes, on every adapter.
+
+mod support;
+
+use noyau_gpu::{Gpu, Tuning, Variant};
+use noyau_tensor::DType;
+use support::{Builder, check, gpus, noise_array};
+
+fn product(gpu: &Gpu, sizes: [usize; 4], ta: bool, tb: bool, variant: Option<Variant>) {
+    let [batch, m, n, k] = sizes;
+    let mut builder = Builder::default();
+    let (shape_a, shape_b) = ([batch, if ta { k } else { m }, if ta { m } else { k }], [batch, if tb { n } else { k }, if tb { k } else { n }]);
+    let a = builder.input(&shape_a, DType::F32);
+    let b = builder.input(&shape_b, DType::F32);
+    let out = builder.slot(&[batch, m, n], DType::F32);
+    builder.matmul(out, (a, ta), (b, tb), sizes);
+    builder.output(out);
+    let tuning = Tuning { matmul: variant, merge: Some(false), ..Tuning::default() };
+    // f32 sums of k products in [-1, 1] against f64's.
+    check(gpu, &builder.finish(), &[noise_array(&shape_a, 1), noise_array(&shape_b, 2)], &tuning, 2e-6 * (k as f64).sqrt().max(1.0));
+}
+
+fn variants(gpu: &Gpu) -> Vec<Variant> {
+    let mut variants = vec![
+        Variant::Registers { rows: 1, columns: 1 },
+        Variant::Registers { rows: 4, columns: 4 },
+        Variant::Registers { rows: 8, columns: 8 },
+        Variant::Registers { rows: 2, columns: 8 },
+        Variant::Split { rows: 1, columns: 1, lanes: 256 },
+        Variant::Split { rows: 2, columns: 2, lanes: 16 },
+        Variant::Tiled { tile: 64 },
+        Variant::Tiled { tile: 128 },
+    ];
+    if let Some(size @ 2..=16) = gpu.info().subgroup {
+        variants.push(Variant::Subgroup { rows: size, columns: 1, size });
+        variants.push(Variant::Subgroup { rows: 2 * size, columns: 4, size });
+    }
+    variants
+}
+
+#[test]
+fn every_variant_transposed_and_odd() {
+    for gpu in gpus() {
+        for variant in variants(&gpu) {
+            for (ta, tb) in [(false, false), (false, true), (true, false), (true, true)] {
+                for sizes in [[1, 33, 17, 7], [2, 65, 70, 36], [1, 64, 64, 32], [3, 1, 5, 2], [1, 4, 132, 20]] {
+                    product(&gpu, sizes, ta, tb, Some(variant));
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn large_and_long() {
+    for gpu in gpus() {
+        for variant in [None, Some(Variant::Tiled { tile: 128 }), Some(Variant::Registers { rows: 4, columns: 4 })] {
+            product(&gpu, [1, 130, 140, 300], false, false, variant);
+            product(&gpu, [1, 256, 128, 64], false, true, variant);
+        }
+        // Longer than one invocation may loop, if it went step by step.
+        product(&gpu, [1, 3, 5, 20_000], false, false, None);
+        product(&gpu, [1, 3, 5, 20_000], true, false, Some(Variant::Registers { rows: 2, columns: 2 }));
+        product(&gpu, [1, 40, 40, 20_000], true, false, None);
+    }
+}
+
+#[test]
+fn nothing_to_sum_and_nothing_to_make() {
+    for gpu in gpus() {
+        for variant in variants(&gpu).into_iter().map(Some).chain([None]) {
+            product(&gpu, [1, 5, 6, 0], false, false, variant);
+            product(&gpu, [1, 0, 6, 4], false, false, variant);
+            product(&gpu, [1, 1, 1, 1], true, true, variant);
+        }
+    }
+}

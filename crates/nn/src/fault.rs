@@ -1,0 +1,69 @@
+//! What bad arguments get: errors that travel in tensors, and checks of hyper-parameters.
+
+use std::panic::Location;
+
+use noyau_tensor::{Error, Result, Scalar, Shape, Tensor};
+
+/// A tensor that carries a mistake in an expression, with the line of the program that wrote it.
+#[track_caller]
+pub(crate) fn fail(op: &str, message: impl Into<String>) -> Tensor {
+    Tensor::invalid(Error::Expression { op: op.into(), message: message.into(), location: Location::caller() })
+}
+
+/// `Err` with the tensor that carries the mistake when an operand carries one or when the two differ in shape: losses do not broadcast, since a
+/// `[batch]` beside a `[batch, 1]` would quietly become `[batch, batch]`.
+#[track_caller]
+pub(crate) fn same_shape(op: &str, prediction: &Tensor, target: &Tensor) -> Result<(), Tensor> {
+    for t in [prediction, target] {
+        if t.error().is_some() {
+            return Err(t.clone());
+        }
+    }
+    if prediction.shape() != target.shape() {
+        let message =
+            format!("the prediction {} and the target {} differ in shape; reshape one of them", prediction.shape(), target.shape());
+        return Err(fail(op, message));
+    }
+    Ok(())
+}
+
+/// A constant with all digits of an f64, which broadcasts.
+#[track_caller]
+pub(crate) fn number(value: f64) -> Tensor {
+    Tensor::full(Shape::scalar(), Scalar::Float(value))
+}
+
+/// Whether `value` is finite as the f32 that a device will store.
+pub(crate) fn finite(what: &str, value: f64) -> Result<()> {
+    if value.is_finite() && !(value as f32).is_finite() {
+        return Err(Error::argument(what, format!("{value} is too large for f32")));
+    }
+    if value.is_finite() { Ok(()) } else { Err(Error::argument(what, format!("{value} is not a finite number"))) }
+}
+
+/// Whether `value` is above 0 and finite.
+pub(crate) fn positive(what: &str, value: f64) -> Result<()> {
+    if value > 0.0 && value as f32 == 0.0 {
+        return Err(Error::argument(what, format!("{value:e} is too small for f32")));
+    }
+    if value > 0.0 { finite(what, value) } else { Err(Error::argument(what, format!("{value} is not a positive number"))) }
+}
+
+/// Whether `value` is at least 0 and finite.
+pub(crate) fn not_negative(what: &str, value: f64) -> Result<()> {
+    if value >= 0.0 {
+        finite(what, value)
+    } else {
+        Err(Error::argument(what, format!("{value} is negative or not a number; it must be at least 0")))
+    }
+}
+
+/// Whether `value` lies in `0 <= value < 1`, as the decay of a running mean must.
+pub(crate) fn decay(what: &str, value: f64) -> Result<()> {
+    // Close to 1 an f64 below it may be the f32 1.
+    if value >= 0.0 && (value as f32) < 1.0 {
+        Ok(())
+    } else {
+        Err(Error::argument(what, format!("{value} does not lie in 0 <= value < 1")))
+    }
+}

@@ -1,0 +1,56 @@
+//! Modules with parameters, and those that only change shapes.
+
+mod dropout;
+mod embedding;
+mod linear;
+mod sequential;
+
+pub use dropout::{Dropout, dropout};
+pub use embedding::Embedding;
+pub use linear::Linear;
+pub use sequential::Sequential;
+
+use noyau_tensor::{DType, Error, Init, Param, Result, Shape, Tensor};
+
+use crate::fault::fail;
+use crate::{Mode, Module};
+
+/// `[batch, d1, d2, ...]` to `[batch, d1 * d2 * ...]`.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Flatten;
+
+impl Module for Flatten {
+    #[track_caller]
+    fn forward(&self, x: &Tensor, _: &Mode) -> Tensor {
+        if x.error().is_none() && x.rank() < 2 {
+            return fail("Flatten", format!("the input {} has no axes after the batch axis", x.shape()));
+        }
+        x.flatten(1, -1)
+    }
+}
+
+/// A parameter, or the reason why there can be none of this shape: it has more elements than can be addressed.
+#[track_caller]
+fn parameter(layer: &str, name: &str, shape: impl Into<Shape>, init: Init) -> Result<Param> {
+    let shape = shape.into();
+    match shape.checked_numel() {
+        Some(_) => Ok(Param::new(name, shape, init)),
+        None => Err(Error::argument(layer, format!("a {name} of shape {shape} has more elements than can be addressed"))),
+    }
+}
+
+/// Stands for a parameter that cannot be, in a layer that carries the reason.
+#[track_caller]
+fn no_parameter(name: &str) -> Param {
+    Param::new(name, [0], crate::init::zeros())
+}
+
+/// A tensor that carries the error when `x` carries one or is not of type f32.
+#[track_caller]
+fn check_float(layer: &str, x: &Tensor) -> Result<(), Tensor> {
+    match x.error() {
+        Some(_) => Err(x.clone()),
+        None if x.dtype() == DType::F32 => Ok(()),
+        None => Err(fail(layer, format!("the input is {}{}, not f32; convert it with .to(DType::F32)", x.dtype(), x.shape()))),
+    }
+}

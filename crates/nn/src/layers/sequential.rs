@@ -1,0 +1,100 @@
+//! Modules one after the other.
+
+use std::fmt;
+use std::panic::Location as CallerLocation;
+use std::sync::Arc;
+
+use noyau_tensor::{Error, Location, Param, Tensor};
+
+use crate::module::{named, named_buffers};
+use crate::{Mode, Module};
+
+/// Modules one after the other: each takes what the one before gives.
+///
+/// A parameter's path begins with its module's position, from 0: `2.weight`. A mistake that comes from one of noyau's own layers is
+/// reported with the position and the line of the program that added the layer.
+#[derive(Clone, Default)]
+pub struct Sequential {
+    layers: Vec<(Arc<dyn Module>, Option<Location>)>,
+}
+
+impl Sequential {
+    /// No modules: the result is the input.
+    pub fn new() -> Sequential {
+        Sequential::default()
+    }
+
+    /// With one more module, the last.
+    #[track_caller]
+    pub fn then(mut self, module: impl Module + 'static) -> Sequential {
+        self.layers.push((Arc::new(module), Some(CallerLocation::caller())));
+        self
+    }
+
+    /// The number of modules.
+    pub fn len(&self) -> usize {
+        self.layers.len()
+    }
+
+    /// Whether there are no modules.
+    pub fn is_empty(&self) -> bool {
+        self.layers.is_empty()
+    }
+
+    /// The module at a position, from 0.
+    pub fn get(&self, position: usize) -> Option<&dyn Module> {
+        self.layers.get(position).map(|(layer, _)| &**layer)
+    }
+}
+
+impl FromIterator<Arc<dyn Module>> for Sequential {
+    fn from_iter<I: IntoIterator<Item = Arc<dyn Module>>>(modules: I) -> Sequential {
+        Sequential { layers: modules.into_iter().map(|module| (module, None)).collect() }
+    }
+}
+
+impl fmt::Debug for Sequential {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Sequential({} modules", self.len())?;
+        self.parameters().iter().try_for_each(|(path, param)| write!(f, ", {path} {}", param.shape()))?;
+        f.write_str(")")
+    }
+}
+
+impl Module for Sequential {
+    #[track_caller]
+    fn forward(&self, x: &Tensor, mode: &Mode) -> Tensor {
+        let mut result = x.clone();
+        for (position, (layer, added)) in self.layers.iter().enumerate() {
+            let next = layer.forward(&result, mode);
+            result = match next.error() {
+                Some(error) if result.error().is_none() => located(error, position, *added).unwrap_or(next),
+                _ => next,
+            };
+        }
+        result
+    }
+
+    fn parameters(&self) -> Vec<(String, Param)> {
+        self.layers.iter().enumerate().flat_map(|(position, (layer, _))| named(&position.to_string(), &**layer)).collect()
+    }
+
+    fn buffers(&self) -> Vec<(String, Param)> {
+        self.layers.iter().enumerate().flat_map(|(position, (layer, _))| named_buffers(&position.to_string(), &**layer)).collect()
+    }
+}
+
+/// The mistake with the module's position and, where it points into noyau (a call through `dyn Module` does not know its caller), the line
+/// that added the module. `None` for kinds of errors that have no place in a program.
+fn located(error: &Error, position: usize, added: Option<Location>) -> Option<Tensor> {
+    let Error::Expression { op, message, location } = error else { return None };
+    let location = added.filter(|_| same_crate(location.file(), file!())).unwrap_or(location);
+    Some(Tensor::invalid(Error::Expression { op: format!("layer {position}: {op}"), message: message.clone(), location }))
+}
+
+/// Whether `file` lies in the folder of sources to which `here`, this very file, belongs.
+fn same_crate(file: &str, here: &str) -> bool {
+    here.strip_suffix("layers/sequential.rs")
+        .or_else(|| here.strip_suffix("layers\\sequential.rs"))
+        .is_some_and(|sources| file.starts_with(sources))
+}

@@ -1,0 +1,28 @@
+//! Layers, initialisers, losses, optimizers and learning-rate schedules: all of them tensor expressions that know no device.
+//!
+//! In the order in which data flows: [`init`] says how parameters begin; [`layers`] and [`activation`] hold them and compute with them, each a
+//! [`Module`] whose [`Mode`] says whether it is being trained; [`loss`] makes one number of predictions and targets, [`metrics`] counts what
+//! people want to read; [`optim`] writes down the parameters' next values, at the learning rate that a [`Schedule`] gives.
+//!
+//! Names are PyTorch's where it has one. Nothing here panics or returns a `Result` while a program is being built: a mistake becomes a tensor
+//! that carries it, and `eval` and `compile` return it.
+
+pub mod activation;
+mod fault;
+pub mod init;
+pub mod layers;
+pub mod loss;
+pub mod metrics;
+mod module;
+pub mod optim;
+mod schedule;
+
+pub use activation::{Elu, Gelu, GeluTanh, LeakyRelu, LogSoftmax, Relu, Sigmoid, Sign, Silu, Softmax, Softplus, Step, Tanh};
+pub use layers::{Dropout, Embedding, Flatten, Linear, Sequential};
+pub use loss::{
+    CrossEntropy, HuberLoss, Loss, bce_with_logits, cross_entropy, hinge_loss, huber_loss, l1_loss, l1_penalty, l2_penalty, mse_loss,
+    nll_loss,
+};
+pub use module::{Mode, Module, named, named_buffers};
+pub use optim::{AdaGrad, Adam, AdamW, Optimizer, RmsProp, Sgd};
+pub use schedule::{OneCycle, Schedule};

@@ -1,0 +1,124 @@
+//! What a model is: something with parameters that makes a tensor of a tensor.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use noyau_tensor::{Param, Tensor};
+
+/// A layer or a model: plain data, with parameters, that makes a tensor of a tensor.
+///
+/// Functions and closures from `&Tensor` to `Tensor` are modules without parameters, so `model.then(Tensor::relu)` reads as it should.
+///
+/// ```
+/// struct Net { fc1: Linear, fc2: Linear }
+///
+/// impl Module for Net {
+///     fn forward(&self, x: &Tensor, mode: &Mode) -> Tensor {
+///         self.fc2.forward(&self.fc1.forward(x, mode).relu(), mode)
+///     }
+///     fn parameters(&self) -> Vec<(String, Param)> {
+///         [named("fc1", &self.fc1), named("fc2", &self.fc2)].concat()
+///     }
+/// }
+/// ```
+pub trait Module: Send + Sync {
+    /// The result for `x`. Input that the module cannot take gives a tensor that carries the error.
+    #[track_caller]
+    fn forward(&self, x: &Tensor, mode: &Mode) -> Tensor;
+
+    /// The values that training changes, each with its path in the module: `0.weight`, `fc1.bias`.
+    fn parameters(&self) -> Vec<(String, Param)> {
+        Vec::new()
+    }
+
+    /// The values that are saved with the parameters but that no gradient changes, each with its path: running statistics.
+    fn buffers(&self) -> Vec<(String, Param)> {
+        Vec::new()
+    }
+}
+
+impl<F: Fn(&Tensor) -> Tensor + Send + Sync> Module for F {
+    #[track_caller]
+    fn forward(&self, x: &Tensor, _: &Mode) -> Tensor {
+        self(x)
+    }
+}
+
+macro_rules! forwarding {
+    ($($pointer:ty),*) => {$(
+        impl Module for $pointer {
+            #[track_caller]
+            fn forward(&self, x: &Tensor, mode: &Mode) -> Tensor {
+                (**self).forward(x, mode)
+            }
+            fn parameters(&self) -> Vec<(String, Param)> {
+                (**self).parameters()
+            }
+            fn buffers(&self) -> Vec<(String, Param)> {
+                (**self).buffers()
+            }
+        }
+    )*};
+}
+forwarding!(Box<dyn Module>, Arc<dyn Module>);
+
+/// The parameters of a part of a model, their paths prefixed with the part's name: `weight` becomes `fc1.weight`.
+pub fn named(name: &str, part: &dyn Module) -> Vec<(String, Param)> {
+    prefixed(name, part.parameters())
+}
+
+/// The buffers of a part of a model, their paths prefixed with the part's name.
+pub fn named_buffers(name: &str, part: &dyn Module) -> Vec<(String, Param)> {
+    prefixed(name, part.buffers())
+}
+
+fn prefixed(name: &str, values: Vec<(String, Param)>) -> Vec<(String, Param)> {
+    values.into_iter().map(|(path, param)| (format!("{name}.{path}"), param)).collect()
+}
+
+/// Whether a model is being trained, and what its layers want to remember of the run.
+///
+/// Dropout and batch normalisation do different things in the two modes. It is an argument, not a switch in the model, so that a program can
+/// trace both from one model.
+#[derive(Debug)]
+pub struct Mode {
+    training: bool,
+    updates: Mutex<Vec<(Param, Tensor)>>,
+}
+
+impl Mode {
+    /// For training.
+    pub fn train() -> Mode {
+        Mode { training: true, updates: Mutex::default() }
+    }
+
+    /// For evaluation: the same input gives the same result.
+    pub fn eval() -> Mode {
+        Mode { training: false, updates: Mutex::default() }
+    }
+
+    /// Whether the model is being trained.
+    pub fn is_training(&self) -> bool {
+        self.training
+    }
+
+    /// Notes the next value of a state, such as a running mean, for the step to write. A later note for the same state replaces the earlier one.
+    pub fn update(&self, param: &Param, next: Tensor) {
+        let mut updates = self.updates.lock().unwrap_or_else(PoisonError::into_inner);
+        match updates.iter_mut().find(|(other, _)| other.state().id() == param.state().id()) {
+            Some((_, value)) => *value = next,
+            None => updates.push((param.clone(), next)),
+        }
+    }
+
+    /// A state's value with the update noted so far, if any: what a layer that is applied twice in one forward pass must build on.
+    pub fn value(&self, param: &Param) -> Tensor {
+        let updates = self.updates.lock().unwrap_or_else(PoisonError::into_inner);
+        let noted = updates.iter().find(|(other, _)| other.state().id() == param.state().id());
+        noted.map_or_else(|| param.tensor().clone(), |(_, value)| value.clone())
+    }
+
+    /// The updates noted so far, which are forgotten here. Add them to the step's.
+    pub fn take_updates(&self) -> Vec<(Param, Tensor)> {
+        std::mem::take(&mut *self.updates.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}

@@ -1,0 +1,13 @@
+//! Layers, losses, optimizers and schedules against PyTorch's values, and gradients against finite differences, all on the f64 oracle.
+
+mod activations;
+mod edges;
+mod gradients;
+mod initialisers;
+mod layers;
+mod losses;
+mod metrics;
+mod optimizers;
+mod oracle;
+mod plans;
+mod schedules;

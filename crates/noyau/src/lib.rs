@@ -1,0 +1,31 @@
+#![doc = include_str!("../../../README.md")]
+//!
+//! # The rooms, in the order in which data flows
+//!
+//! [`tensor`] writes down what to compute, [`compile`] plans it, [`cpu`] and [`gpu`] run the plan, [`nn`] has layers, losses and optimizers,
+//! [`data`] and [`formats`] bring values in and out, [`train`] ties a model to a device. [`prelude`] has what a program needs every day.
+
+pub use noyau_compile as compile;
+pub use noyau_cpu as cpu;
+pub use noyau_data as data;
+pub use noyau_formats as formats;
+pub use noyau_gpu as gpu;
+pub use noyau_nn as nn;
+pub use noyau_tensor as tensor;
+pub use noyau_train as train;
+
+mod check;
+
+pub use check::{GradCheck, gradcheck};
+pub use noyau_tensor::{Array, DType, Error, Param, Result, Shape, Tensor, grad};
+pub use noyau_train::{Device, Fit, Session, Spec, Step, Trainer};
+
+/// What a program needs every day: `use noyau::prelude::*;`.
+pub mod prelude {
+    pub use noyau_data::{Csv, Dataset, Loader, Mnist, Points};
+    pub use noyau_nn::*;
+    pub use noyau_tensor::{Array, DType, Error, Init, Param, Result, Scalar, Shape, Tensor, concat, grad, stack};
+    pub use noyau_train::{CompiledStep, Device, DeviceChoice, EpochRecord, Evaluation, Fit, History, Progress, Session, Spec, Step, Trainer};
+
+    pub use crate::{GradCheck, gradcheck};
+}

@@ -1,0 +1,195 @@
+//! Element types, and single values of them.
+
+use std::fmt;
+
+/// The element type of a tensor.
+///
+/// Every element is stored as one 32-bit word on every device (a `Bool` is the word 0 or 1); narrower storage
+/// types belong here as further variants with their own [`DType::size`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum DType {
+    /// 32-bit IEEE 754 floating point.
+    F32,
+    /// 32-bit signed integer, arithmetic wraps.
+    I32,
+    /// 32-bit unsigned integer, arithmetic wraps.
+    U32,
+    /// Truth value.
+    Bool,
+}
+
+impl DType {
+    /// Bytes that one element takes in memory.
+    pub fn size(self) -> usize {
+        4
+    }
+
+    /// Whether values are real numbers, so that gradients flow through them.
+    pub fn is_float(self) -> bool {
+        matches!(self, DType::F32)
+    }
+
+    /// Whether values are whole numbers (booleans are not).
+    pub fn is_int(self) -> bool {
+        matches!(self, DType::I32 | DType::U32)
+    }
+}
+
+impl fmt::Display for DType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            DType::F32 => "f32",
+            DType::I32 => "i32",
+            DType::U32 => "u32",
+            DType::Bool => "bool",
+        })
+    }
+}
+
+/// One value with its type. Floats are kept in f64, so that the oracle sees constants unrounded.
+///
+/// Equality and hashing go by bits: `0.0` and `-0.0` differ, a NaN equals itself.
+#[derive(Clone, Copy, Debug)]
+pub enum Scalar {
+    /// A real number, for the float types.
+    Float(f64),
+    /// An `I32`.
+    Int(i32),
+    /// A `U32`.
+    Uint(u32),
+    /// A `Bool`.
+    Bool(bool),
+}
+
+impl Scalar {
+    /// The number `value` as an element of type `dtype`: rounded toward zero and saturated for integers, `value != 0` for booleans.
+    pub fn new(value: f64, dtype: DType) -> Scalar {
+        match dtype {
+            DType::F32 => Scalar::Float(value),
+            DType::I32 => Scalar::Int(value as i32),
+            DType::U32 => Scalar::Uint(value as u32),
+            DType::Bool => Scalar::Bool(value != 0.0),
+        }
+    }
+
+    /// The element type.
+    pub fn dtype(self) -> DType {
+        match self {
+            Scalar::Float(_) => DType::F32,
+            Scalar::Int(_) => DType::I32,
+            Scalar::Uint(_) => DType::U32,
+            Scalar::Bool(_) => DType::Bool,
+        }
+    }
+
+    /// The value as a real number (exact for every type); `true` is 1.
+    pub fn to_f64(self) -> f64 {
+        match self {
+            Scalar::Float(v) => v,
+            Scalar::Int(v) => v.into(),
+            Scalar::Uint(v) => v.into(),
+            Scalar::Bool(v) => u8::from(v).into(),
+        }
+    }
+
+    /// The 32-bit word that stores the value on a device.
+    pub fn to_word(self) -> u32 {
+        match self {
+            Scalar::Float(v) => (v as f32).to_bits(),
+            Scalar::Int(v) => v as u32,
+            Scalar::Uint(v) => v,
+            Scalar::Bool(v) => v.into(),
+        }
+    }
+
+    fn key(self) -> (DType, u64) {
+        let bits = match self {
+            Scalar::Float(v) => v.to_bits(),
+            other => other.to_word().into(),
+        };
+        (self.dtype(), bits)
+    }
+}
+
+impl PartialEq for Scalar {
+    fn eq(&self, other: &Self) -> bool {
+        self.key() == other.key()
+    }
+}
+
+impl Eq for Scalar {}
+
+impl std::hash::Hash for Scalar {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        self.key().hash(state);
+    }
+}
+
+impl fmt::Display for Scalar {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Scalar::Float(v) => write!(f, "{v:?}"),
+            Scalar::Int(v) => write!(f, "{v}"),
+            Scalar::Uint(v) => write!(f, "{v}u"),
+            Scalar::Bool(v) => write!(f, "{v}"),
+        }
+    }
+}
+
+mod sealed {
+    pub trait Sealed {}
+    impl Sealed for f32 {}
+    impl Sealed for i32 {}
+    impl Sealed for u32 {}
+    impl Sealed for bool {}
+}
+
+/// A Rust type that can be an element of a tensor: `f32`, `i32`, `u32`, `bool`.
+pub trait Element: Copy + sealed::Sealed + 'static {
+    /// The type's [`DType`].
+    const DTYPE: DType;
+    /// The word that stores the value.
+    fn to_word(self) -> u32;
+    /// The value that a word stores.
+    fn from_word(word: u32) -> Self;
+}
+
+impl Element for f32 {
+    const DTYPE: DType = DType::F32;
+    fn to_word(self) -> u32 {
+        self.to_bits()
+    }
+    fn from_word(word: u32) -> Self {
+        f32::from_bits(word)
+    }
+}
+
+impl Element for i32 {
+    const DTYPE: DType = DType::I32;
+    fn to_word(self) -> u32 {
+        self as u32
+    }
+    fn from_word(word: u32) -> Self {
+        word as i32
+    }
+}
+
+impl Element for u32 {
+    const DTYPE: DType = DType::U32;
+    fn to_word(self) -> u32 {
+        self
+    }
+    fn from_word(word: u32) -> Self {
+        word
+    }
+}
+
+impl Element for bool {
+    const DTYPE: DType = DType::Bool;
+    fn to_word(self) -> u32 {
+        self.into()
+    }
+    fn from_word(word: u32) -> Self {
+        word != 0
+    }
+}

@@ -1,0 +1,341 @@
+//! A device with the states that live on it, and the steps compiled for it.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use noyau_compile::{Graph, Options, Plan, compile};
+use noyau_tensor::{Array, DType, Error, Op, Param, Result, Shape, State, Tensor, rng_seed, rng_step};
+
+use crate::device::{Device, Executable, Memory};
+
+/// A device, the values of all states that programs have used on it, and the seed that they came from.
+///
+/// Clones are the same session. A state begins when a step or an expression first uses it: drawn from the session's seed and the state's place in the order
+/// of first use, so that the same program with the same seed begins with the same values on every device.
+#[derive(Clone)]
+pub struct Session {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    device: Device,
+    seed: u64,
+    fuse: bool,
+    states: Mutex<States>,
+}
+
+#[derive(Default)]
+struct States {
+    memory: HashMap<u64, Memory>,
+    /// In order of first use.
+    order: Vec<Arc<State>>,
+}
+
+/// The shape and type of a step's argument.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Spec {
+    shape: Shape,
+    dtype: DType,
+}
+
+impl Spec {
+    /// An argument of any type.
+    pub fn new(shape: impl Into<Shape>, dtype: DType) -> Spec {
+        Spec { shape: shape.into(), dtype }
+    }
+
+    /// An argument of f32.
+    pub fn f32(shape: impl Into<Shape>) -> Spec {
+        Spec::new(shape, DType::F32)
+    }
+
+    /// An argument of u32.
+    pub fn u32(shape: impl Into<Shape>) -> Spec {
+        Spec::new(shape, DType::U32)
+    }
+}
+
+/// What a step gives back and which states it changes: what the function passed to [`Session::compile`] returns.
+#[derive(Clone, Default)]
+pub struct Step {
+    outputs: Vec<Tensor>,
+    updates: Vec<(Param, Tensor)>,
+}
+
+impl Step {
+    /// A step that returns one value.
+    pub fn returns(output: &Tensor) -> Step {
+        Step::default().and_returns(output)
+    }
+
+    /// One more value to return.
+    pub fn and_returns(mut self, output: &Tensor) -> Step {
+        self.outputs.push(output.clone());
+        self
+    }
+
+    /// States and their next values, as an optimizer gives them. All next values are computed from the values before the step.
+    pub fn updates(mut self, updates: impl IntoIterator<Item = (Param, Tensor)>) -> Step {
+        self.updates.extend(updates);
+        self
+    }
+}
+
+impl Session {
+    /// A session on a device, seed 0.
+    pub fn new(device: Device) -> Session {
+        Session::with_options(device, 0, true)
+    }
+
+    /// A session with a seed, from which initial values and all random numbers come.
+    pub fn with_seed(device: Device, seed: u64) -> Session {
+        Session::with_options(device, seed, true)
+    }
+
+    /// A session whose steps run one kernel an operation when `fuse` is false: slower, to check fusion against.
+    pub fn with_options(device: Device, seed: u64, fuse: bool) -> Session {
+        Session { inner: Arc::new(Inner { device, seed, fuse, states: Mutex::default() }) }
+    }
+
+    /// The device.
+    pub fn device(&self) -> &Device {
+        &self.inner.device
+    }
+
+    fn states(&self) -> MutexGuard<'_, States> {
+        // A panic elsewhere leaves the table whole: entries are added after their memory exists.
+        self.inner.states.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Gives states their first values now, in this order, if they have none yet.
+    pub async fn begin_async(&self, params: &[&Param]) -> Result<()> {
+        for param in params {
+            self.begin_state(param.state()).await?;
+        }
+        Ok(())
+    }
+
+    async fn begin_state(&self, state: &Arc<State>) -> Result<()> {
+        let place = {
+            let states = self.states();
+            if states.memory.contains_key(&state.id()) {
+                return Ok(());
+            }
+            states.order.len() as u64
+        };
+        let value = match state.id() {
+            id if id == rng_seed().state().id() => Array::scalar(self.inner.seed as u32 ^ (self.inner.seed >> 32) as u32),
+            _ => state.initial_value(mix(self.inner.seed, place))?,
+        };
+        let memory = self.inner.device.create(&value).await?;
+        let mut states = self.states();
+        states.memory.insert(state.id(), memory);
+        states.order.push(Arc::clone(state));
+        Ok(())
+    }
+
+    /// The states that have a value here, in order of first use.
+    pub fn known_states(&self) -> Vec<Param> {
+        self.states().order.iter().map(|state| Param::from_state(Arc::clone(state))).collect()
+    }
+
+    /// A state's value.
+    pub async fn get_async(&self, param: &Param) -> Result<Array> {
+        self.begin_state(param.state()).await?;
+        let memory = self.memory_of(param.state())?;
+        self.inner.device.read(&memory).await
+    }
+
+    /// Gives a state another value. Fails when shape or type differ.
+    pub async fn set_async(&self, param: &Param, value: &Array) -> Result<()> {
+        if param.state().shape() != value.shape() || param.state().dtype() != value.dtype() {
+            let (state, name) = (param.state(), param.name());
+            let message = format!("the state is {}{}, the value given is {}{}", state.dtype(), state.shape(), value.dtype(), value.shape());
+            return Err(Error::argument(format!("value of `{name}`"), message));
+        }
+        self.begin_state(param.state()).await?;
+        let memory = self.memory_of(param.state())?;
+        self.inner.device.write(&memory, value)
+    }
+
+    fn memory_of(&self, state: &Arc<State>) -> Result<Memory> {
+        let found = self.states().memory.get(&state.id()).cloned();
+        found.ok_or_else(|| Error::Internal(format!("the state `{}` has no memory", state.name())))
+    }
+
+    /// The value of an expression, with the states as they are now.
+    pub async fn eval_async(&self, tensor: &Tensor) -> Result<Array> {
+        let mut step = self.load(&[], Step::returns(tensor)).await?;
+        step.launch()?;
+        step.read_async(0).await
+    }
+
+    /// Compiles a step: `trace` is called once, with a tensor for each argument, and says what to compute; the result runs that again and again.
+    ///
+    /// Fails with the first mistake that an expression carries, and when the device cannot hold the step.
+    pub async fn compile_async<const N: usize>(
+        &self,
+        arguments: [Spec; N],
+        trace: impl FnOnce([Tensor; N]) -> Step,
+    ) -> Result<CompiledStep> {
+        let mut position = 0;
+        let tensors = arguments.each_ref().map(|spec| {
+            position += 1;
+            Tensor::input(position - 1, &spec.shape, spec.dtype)
+        });
+        let step = trace(tensors);
+        self.load(&arguments, step).await
+    }
+
+    pub(crate) async fn load(&self, arguments: &[Spec], step: Step) -> Result<CompiledStep> {
+        let declared: Vec<(Shape, DType)> = arguments.iter().map(|spec| (spec.shape.clone(), spec.dtype)).collect();
+        let outputs: Vec<&Tensor> = step.outputs.iter().collect();
+        let mut updates: Vec<(Arc<State>, Tensor)> =
+            step.updates.iter().map(|(param, next)| (Arc::clone(param.state()), next.clone())).collect();
+        let mut graph = Graph::trace(&declared, &outputs, &updates)?;
+        let counter = rng_step();
+        if graph.draws() && !updates.iter().any(|(state, _)| state.id() == counter.state().id()) {
+            // Each run of a step that draws sees new numbers.
+            updates.push((Arc::clone(counter.state()), counter.tensor() + 1));
+            graph = Graph::trace(&declared, &outputs, &updates)?;
+        }
+        for state in states_of(&graph) {
+            self.begin_state(&state).await?;
+        }
+        let options = Options { limits: self.inner.device.limits(), fuse: self.inner.fuse };
+        let plan = Arc::new(compile(&graph, options)?);
+        let executable = self.inner.device.load(Arc::clone(&plan), &mut |state| self.memory_of(state)).await?;
+        Ok(CompiledStep { executable, graph, plan })
+    }
+}
+
+/// The states that a graph reads or updates, in order of use.
+fn states_of(graph: &Graph) -> Vec<Arc<State>> {
+    let mut seen = HashSet::new();
+    let read = graph.nodes.iter().filter_map(|node| match &node.op {
+        Op::State(state) => Some(state),
+        _ => None,
+    });
+    read.chain(graph.updates.iter().map(|(state, _)| state)).filter(|state| seen.insert(state.id())).cloned().collect()
+}
+
+/// One well-mixed number of two (the finaliser of SplitMix64: Steele, Lea, Flood, "Fast splittable pseudorandom number generators", 2014).
+fn mix(seed: u64, place: u64) -> u64 {
+    let mut z = seed.wrapping_add(place.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
+}
+
+/// A step, loaded on its session's device.
+pub struct CompiledStep {
+    executable: Executable,
+    graph: Graph,
+    plan: Arc<Plan>,
+}
+
+impl CompiledStep {
+    /// Sets the argument at a position, which stays until it is set again. Fails when shape or type are not as declared.
+    pub fn write(&mut self, argument: usize, value: &Array) -> Result<()> {
+        let Some((shape, dtype)) = self.graph.inputs.get(argument) else {
+            return Err(Error::argument(format!("argument {argument}"), format!("the step takes {} arguments", self.graph.inputs.len())));
+        };
+        if shape != value.shape() || *dtype != value.dtype() {
+            let message = format!("the step takes {dtype}{shape}, got {}{}", value.dtype(), value.shape());
+            return Err(Error::argument(format!("argument {argument}"), message));
+        }
+        self.executable.write(argument, value)
+    }
+
+    /// Runs the step with the arguments as they are, without waiting for it: one submission on a GPU.
+    pub fn launch(&mut self) -> Result<()> {
+        self.executable.run()
+    }
+
+    /// A result of the last run, by position: waits for the device.
+    pub async fn read_async(&self, output: usize) -> Result<Array> {
+        let Some(&id) = self.graph.outputs.get(output) else {
+            return Err(Error::argument(format!("result {output}"), format!("the step returns {} values", self.graph.outputs.len())));
+        };
+        let array = self.executable.read(output).await?;
+        let node = self.graph.node(id);
+        Array::from_words(&node.shape, array.dtype(), array.words().to_vec())
+    }
+
+    /// Sets all arguments and launches.
+    pub fn launch_with(&mut self, arguments: &[&Array]) -> Result<()> {
+        if arguments.len() != self.graph.inputs.len() {
+            return Err(Error::argument("arguments", format!("the step takes {}, got {}", self.graph.inputs.len(), arguments.len())));
+        }
+        for (i, value) in arguments.iter().enumerate() {
+            self.write(i, value)?;
+        }
+        self.launch()
+    }
+
+    /// Launches with these arguments and returns all results.
+    pub async fn run_async(&mut self, arguments: &[&Array]) -> Result<Vec<Array>> {
+        self.launch_with(arguments)?;
+        let mut results = Vec::with_capacity(self.graph.outputs.len());
+        for i in 0..self.graph.outputs.len() {
+            results.push(self.read_async(i).await?);
+        }
+        Ok(results)
+    }
+
+    /// Kernel launches a run: dispatches on a GPU, kernels on the CPU.
+    pub fn launches(&self) -> usize {
+        self.executable.launches()
+    }
+
+    /// The step as traced.
+    pub fn graph(&self) -> &Graph {
+        &self.graph
+    }
+
+    /// The step as planned: print it to see its kernels.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+}
+
+#[cfg(not(target_arch = "wasm32"))]
+impl Session {
+    /// [`Session::begin_async`], waiting for it.
+    pub fn begin(&self, params: &[&Param]) -> Result<()> {
+        pollster::block_on(self.begin_async(params))
+    }
+
+    /// [`Session::get_async`], waiting for it.
+    pub fn get(&self, param: &Param) -> Result<Array> {
+        pollster::block_on(self.get_async(param))
+    }
+
+    /// [`Session::set_async`], waiting for it.
+    pub fn set(&self, param: &Param, value: &Array) -> Result<()> {
+        pollster::block_on(self.set_async(param, value))
+    }
+
+    /// [`Session::eval_async`], waiting for it.
+    pub fn eval(&self, tensor: &Tensor) -> Result<Array> {
+        pollster::block_on(self.eval_async(tensor))
+    }
+
+    /// [`Session::compile_async`], waiting for it.
+    pub fn compile<const N: usize>(&self, arguments: [Spec; N], trace: impl FnOnce([Tensor; N]) -> Step) -> Result<CompiledStep> {
+        pollster::block_on(self.compile_async(arguments, trace))
+    }
+}
+
+#[cfg(not(target_arch = "wasm32"))]
+impl CompiledStep {
+    /// [`CompiledStep::read_async`], waiting for it.
+    pub fn read(&self, output: usize) -> Result<Array> {
+        pollster::block_on(self.read_async(output))
+    }
+
+    /// [`CompiledStep::run_async`], waiting for it.
+    pub fn run(&mut self, arguments: &[&Array]) -> Result<Vec<Array>> {
+        pollster::block_on(self.run_async(arguments))
+    }
+}

@@ -1,0 +1,28 @@
+//! WGSL for a plan's kernels.
+//!
+//! In the order in which data flows: a [`Layout`] says how a launch reaches its buffers; [`rows()`], [`matmul()`] and [`scatter()`] print a kernel's work
+//! as [`Phase`]s, functions over items or groups of items; [`single()`] and [`merged()`] make a [`Module`] of them, a text with its grid. Which variant a
+//! kernel gets, and which kernels share a launch, is decided by the GPU room.
+//!
+//! Functions that WGSL lacks, or has with too little accuracy, are kept as files in `wgsl/`.
+
+mod access;
+mod body;
+mod helpers;
+mod matmul;
+mod module;
+mod ops;
+mod phase;
+mod place;
+mod rows;
+mod scatter;
+#[cfg(test)]
+mod tests;
+mod text;
+
+pub use access::{Binding, Form, Layout};
+pub use matmul::{Variant, matmul};
+pub use module::{MERGED_GROUP, Module, merged, merged_iterations, single};
+pub use phase::{Phase, Shared, Work};
+pub use rows::{Rows, rows};
+pub use scatter::scatter;

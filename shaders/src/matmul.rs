@@ -1,0 +1,149 @@
+//! [`Matmul`] kernels: the variants, and what they share: where a tile is, how its operands are addressed, the body's function.
+
+mod registers;
+mod split;
+mod subgroup;
+mod tiled;
+
+use std::collections::BTreeSet;
+
+use noyau_compile::plan::{Matmul, Matrix, ValueId};
+use noyau_tensor::{Error, Result};
+
+use crate::body::{Printer, views};
+use crate::place::Axes;
+use crate::text::{Sum, Text};
+use crate::{Layout, Phase};
+
+/// How a product is computed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Variant {
+    /// An invocation computes a tile of `rows` x `columns` in registers, straight from storage.
+    Registers {
+        /// Rows of the tile.
+        rows: u32,
+        /// Columns of the tile.
+        columns: u32,
+    },
+    /// As `Registers`, but `lanes` invocations share the summed axis and add up their parts in workgroup memory.
+    Split {
+        /// Rows of the tile.
+        rows: u32,
+        /// Columns of the tile.
+        columns: u32,
+        /// How many invocations share a tile: a power of two, at most 256.
+        lanes: u32,
+    },
+    /// A subgroup of exactly `size` invocations computes a tile of `rows` x `columns * size`: each invocation owns `columns` columns, loads a part of the
+    /// left operand's rows and gives it to the others. For devices on which loads cost much more than arithmetic.
+    Subgroup {
+        /// Rows of the tile, a multiple of `size`.
+        rows: u32,
+        /// Columns of each invocation.
+        columns: u32,
+        /// The subgroup's size.
+        size: u32,
+    },
+    /// A workgroup of 256 computes a tile of `tile` x `tile` (64 or 128) through workgroup memory.
+    Tiled {
+        /// The tile's rows and columns: 64 or 128.
+        tile: u32,
+    },
+}
+
+impl Variant {
+    /// Whether the left and the right operand are best bound as `vec4<f32>`, because the variant will read them four neighbours at a time.
+    pub fn reads_vec4(self, kernel: &Matmul) -> [bool; 2] {
+        match self {
+            Variant::Tiled { .. } => tiled::reads_vec4(kernel),
+            Variant::Registers { .. } | Variant::Split { .. } | Variant::Subgroup { .. } => [false, false],
+        }
+    }
+}
+
+/// The code of a product, as function `k<id>`.
+pub fn matmul(id: usize, name: &str, kernel: &Matmul, layout: &Layout, variant: Variant) -> Result<Phase> {
+    check(kernel)?;
+    match variant {
+        Variant::Registers { rows, columns } => registers::phase(id, name, kernel, layout, rows as usize, columns as usize),
+        Variant::Split { rows, columns, lanes } => split::phase(id, name, kernel, layout, rows as usize, columns as usize, lanes as usize),
+        Variant::Subgroup { rows, columns, size } => subgroup::phase(id, name, kernel, layout, rows as usize, columns as usize, size as usize),
+        Variant::Tiled { tile } => tiled::phase(id, name, kernel, layout, tile as usize),
+    }
+}
+
+/// Refuses products whose places do not fit 32 bits.
+fn check(kernel: &Matmul) -> Result<()> {
+    let batches: usize = kernel.batch.iter().product();
+    let reach = |m: &Matrix, rows: usize, columns: usize| {
+        let batch: u128 = m.batch_strides.iter().zip(&kernel.batch).map(|(&s, &n)| s as u128 * n as u128).sum();
+        m.offset as u128 + batch + m.row_stride as u128 * rows as u128 + m.column_stride as u128 * columns as u128
+    };
+    let most = reach(&kernel.a, kernel.m, kernel.k).max(reach(&kernel.b, kernel.k, kernel.n)).max(batches as u128 * kernel.m as u128 * kernel.n as u128);
+    if most > u128::from(u32::MAX) {
+        return Err(Error::argument("matmul", format!("{:?} x [{}, {}] x [{}, {}] reaches place {most}, beyond the GPU's 32-bit indices", kernel.batch, kernel.m, kernel.k, kernel.k, kernel.n)));
+    }
+    Ok(())
+}
+
+/// `fn e<id>(z: u32, i: u32, j: u32, product: f32)`: the body at one element.
+fn epilogue(id: usize, kernel: &Matmul, layout: &Layout) -> Result<String> {
+    let space = kernel.space();
+    let batch = kernel.batch.len();
+    let mut axes = Axes::new(&space, &[0..batch, batch..batch + 1, batch + 1..batch + 2], &views(&kernel.body))?;
+    axes.name(1, "i");
+    axes.name(2, "j");
+    let mut text = Text::body();
+    axes.declare(&mut text, 0, "z", "c");
+    let mut printer = Printer::new(&kernel.body, layout, axes);
+    printer.product = Some("product");
+    let needed = printer.needed(kernel.body.stores.iter().map(|s| s.value));
+    for v in (0..needed.len()).filter(|&v| needed[v]) {
+        printer.value(&mut text, ValueId(v))?;
+    }
+    for store in 0..kernel.body.stores.len() {
+        printer.store(&mut text, store)?;
+    }
+    Ok(format!("fn e{id}(z: u32, i: u32, j: u32, product: f32) {{\n{}}}\n", text.finish()))
+}
+
+/// Writes `let <name> = ..`: the place of a matrix's first element in batch `z`.
+fn base(text: &mut Text, name: &str, kernel: &Matmul, matrix: &Matrix) {
+    let mut sum = Sum::new(matrix.offset as i64);
+    let mut after = 1u64;
+    for (&size, &stride) in kernel.batch.iter().zip(&matrix.batch_strides).rev() {
+        if size > 1 {
+            let coordinate = if after == 1 { format!("(z % {size}u)") } else { format!("((z / {after}u) % {size}u)") };
+            sum.add(stride as i64, coordinate);
+        }
+        after *= size as u64;
+    }
+    text.line(format!("let {name} = {};", sum.print()));
+}
+
+/// Writes `tj`, `ti` and `z`: the tile's place, of its linear number.
+fn tile_place(text: &mut Text, linear: &str, kernel: &Matmul, rows: usize, columns: usize) -> u64 {
+    let (tiles_m, tiles_n) = (kernel.m.div_ceil(rows), kernel.n.div_ceil(columns));
+    text.line(format!("let i0 = (({linear} / {tiles_n}u) % {tiles_m}u) * {rows}u;"));
+    text.line(format!("let j0 = ({linear} % {tiles_n}u) * {columns}u;"));
+    text.line(format!("let z = {linear} / {}u;", tiles_m * tiles_n));
+    kernel.batch.iter().product::<usize>() as u64 * tiles_m as u64 * tiles_n as u64
+}
+
+/// The guard under which element (row, column) of a tile is inside of the product: `if (..) `, or nothing where it always is.
+fn guard(kernel: &Matmul, rows: usize, columns: usize, i: &str, j: &str) -> String {
+    let mut conditions = BTreeSet::new();
+    if kernel.m % rows != 0 {
+        conditions.insert(format!("{i} < {}u", kernel.m));
+    }
+    if kernel.n % columns != 0 {
+        conditions.insert(format!("{j} < {}u", kernel.n));
+    }
+    if conditions.is_empty() { String::new() } else { format!("if ({}) ", conditions.into_iter().collect::<Vec<_>>().join(" && ")) }
+}
+
+/// `start + i`, brought back to the last row or column where the tile sticks out: what is computed there is not stored.
+fn clamped(start: &str, i: usize, size: usize, tile: usize) -> String {
+    let at = if i == 0 { start.to_string() } else { format!("{start} + {i}u") };
+    if size % tile == 0 { format!("({at})") } else { format!("min({at}, {}u)", size - 1) }
+}

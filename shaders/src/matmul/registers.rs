@@ -1,0 +1,79 @@
+//! A tile in one invocation's registers, straight from storage.
+
+use noyau_compile::plan::Matmul;
+use noyau_tensor::Result;
+
+use super::{base, clamped, epilogue, guard, tile_place};
+use crate::text::Text;
+use crate::{Layout, Phase, Work};
+
+/// How many steps of the summed axis a loop's turn takes.
+const UNROLL: usize = 4;
+
+pub(super) fn phase(id: usize, name: &str, kernel: &Matmul, layout: &Layout, rows: usize, columns: usize) -> Result<Phase> {
+    let mut text = Text::body();
+    let items = tile_place(&mut text, "item", kernel, rows, columns);
+    operands(&mut text, kernel, rows, columns);
+    let whole = kernel.k - kernel.k % UNROLL;
+    if whole > 0 {
+        text.open(format!("for (var l = 0u; l < {whole}u; l += {UNROLL}u) {{"));
+        for u in 0..UNROLL {
+            step(&mut text, kernel, layout, rows, columns, &if u == 0 { "l".into() } else { format!("(l + {u}u)") });
+        }
+        text.close();
+    }
+    for l in whole..kernel.k {
+        step(&mut text, kernel, layout, rows, columns, &format!("{l}u"));
+    }
+    results(&mut text, id, kernel, rows, columns);
+    let function = format!("k{id}");
+    let code = format!("{}fn {function}(item: u32) {{\n{}}}\n", epilogue(id, kernel, layout)?, text.finish());
+    Ok(Phase { name: format!("{name} [registers {rows}x{columns}]"), code, function, work: Work::Items(items), iterations: (whole / UNROLL) as u64, shared: Vec::new() })
+}
+
+/// The places of the tile's rows of `a` and columns of `b`, and its sums.
+pub(super) fn operands(text: &mut Text, kernel: &Matmul, rows: usize, columns: usize) {
+    base(text, "base_a", kernel, &kernel.a);
+    base(text, "base_b", kernel, &kernel.b);
+    for i in 0..rows {
+        text.line(format!("let pa{i} = base_a + {} * {}u;", clamped("i0", i, kernel.m, rows), kernel.a.row_stride));
+    }
+    for j in 0..columns {
+        text.line(format!("let pb{j} = base_b + {} * {}u;", clamped("j0", j, kernel.n, columns), kernel.b.column_stride));
+    }
+    for i in 0..rows {
+        for j in 0..columns {
+            text.line(format!("var s{i}_{j} = 0f;"));
+        }
+    }
+}
+
+/// One step along the summed axis.
+pub(super) fn step(text: &mut Text, kernel: &Matmul, layout: &Layout, rows: usize, columns: usize, l: &str) {
+    text.open("{");
+    text.line(format!("let la = {l} * {}u;", kernel.a.column_stride));
+    text.line(format!("let lb = {l} * {}u;", kernel.b.row_stride));
+    for i in 0..rows {
+        text.line(format!("let a{i} = {};", layout.load(kernel.a.buffer, &format!("pa{i} + la"))));
+    }
+    for j in 0..columns {
+        text.line(format!("let x{j} = {};", layout.load(kernel.b.buffer, &format!("pb{j} + lb"))));
+    }
+    for i in 0..rows {
+        for j in 0..columns {
+            text.line(format!("s{i}_{j} = fma(a{i}, x{j}, s{i}_{j});"));
+        }
+    }
+    text.close();
+}
+
+/// The body at every element of the tile.
+fn results(text: &mut Text, id: usize, kernel: &Matmul, rows: usize, columns: usize) {
+    for i in 0..rows {
+        for j in 0..columns {
+            let (row, column) = (format!("i0 + {i}u"), format!("j0 + {j}u"));
+            let guard = guard(kernel, rows, columns, &row, &column);
+            text.line(format!("{guard}{{ e{id}(z, {row}, {column}, s{i}_{j}); }}"));
+        }
+    }
+}

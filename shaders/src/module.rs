@@ -1,0 +1,103 @@
+//! Phases put together as one WGSL module with one entry point, `main`.
+
+use std::fmt::Write;
+
+use noyau_tensor::{Error, Result};
+
+use crate::{Layout, Phase, Shared, Work, helpers};
+
+/// The workgroup's size of a merged launch.
+pub const MERGED_GROUP: u32 = 256;
+
+/// The most workgroups along one dimension of a grid.
+const MAX_GRID: u64 = 65_535;
+
+/// A module and its grid: what one dispatch needs besides its buffers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Module {
+    /// The WGSL text.
+    pub text: String,
+    /// How many workgroups, in two dimensions.
+    pub grid: [u32; 2],
+    /// Invocations of a workgroup.
+    pub group: u32,
+    /// Bytes of workgroup memory.
+    pub shared_bytes: u32,
+}
+
+/// One phase as a launch of its own; items go to workgroups of `group`.
+pub fn single(phase: &Phase, layout: &Layout, group: u32) -> Result<Module> {
+    let (groups, group) = match phase.work {
+        Work::Items(count) => (count.div_ceil(u64::from(group)), group),
+        Work::Groups { count, size } => (count, size),
+    };
+    let rows = groups.div_ceil(MAX_GRID);
+    let columns = groups.div_ceil(rows.max(1));
+    if rows > MAX_GRID {
+        return Err(Error::argument("kernel", format!("{} needs {groups} workgroups, more than a grid of {MAX_GRID} x {MAX_GRID} has", phase.name)));
+    }
+    let mut body = String::new();
+    let number = if rows <= 1 { "wid.x".to_string() } else { format!("wid.y * {columns}u + wid.x") };
+    match phase.work {
+        Work::Items(count) => {
+            let _ = writeln!(body, "  let item = ({number}) * {group}u + lid;");
+            let call = format!("{}(item);", phase.function);
+            let exact = count == groups * u64::from(group) && groups == rows * columns;
+            let _ = if exact { writeln!(body, "  {call}") } else { writeln!(body, "  if (item < {count}u) {{ {call} }}") };
+        }
+        Work::Groups { count, .. } => {
+            let call = format!("{}({number}, lid);", phase.function);
+            // The grid's last row may be longer than needed. The condition is the same for the whole workgroup, as barriers demand.
+            let _ = if count == rows * columns { writeln!(body, "  {call}") } else { writeln!(body, "  if ({number} < {count}u) {{ {call} }}") };
+        }
+    }
+    Ok(assemble(std::slice::from_ref(phase), layout, [columns as u32, rows as u32], group, &body))
+}
+
+/// Several phases, one after the other, as a launch of one workgroup.
+pub fn merged(phases: &[Phase], layout: &Layout) -> Module {
+    let mut body = String::new();
+    for (i, phase) in phases.iter().enumerate() {
+        if i > 0 {
+            body.push_str("  storageBarrier();\n");
+        }
+        let function = &phase.function;
+        let _ = match phase.work {
+            Work::Items(count) if count <= u64::from(MERGED_GROUP) => writeln!(body, "  if (lid < {count}u) {{ {function}(lid); }}"),
+            Work::Items(count) => writeln!(body, "  for (var item = lid; item < {count}u; item += {MERGED_GROUP}u) {{ {function}(item); }}"),
+            Work::Groups { count: 1, .. } => writeln!(body, "  {function}(0u, lid);"),
+            Work::Groups { count, .. } => writeln!(body, "  for (var group = 0u; group < {count}u; group++) {{ {function}(group, lid); }}"),
+        };
+    }
+    assemble(phases, layout, [1, 1], MERGED_GROUP, &body)
+}
+
+/// How many loop turns an invocation of a merged launch spends on a phase, or `None` where the phase cannot be part of one.
+pub fn merged_iterations(phase: &Phase) -> Option<u64> {
+    match phase.work {
+        Work::Items(count) => Some(count.div_ceil(u64::from(MERGED_GROUP)) * (phase.iterations + 1)),
+        Work::Groups { count, size: MERGED_GROUP } => Some(count * (phase.iterations + 1)),
+        Work::Groups { .. } => None,
+    }
+}
+
+fn assemble(phases: &[Phase], layout: &Layout, grid: [u32; 2], group: u32, body: &str) -> Module {
+    let mut shared: Vec<Shared> = Vec::new();
+    for variable in phases.iter().flat_map(|p| &p.shared) {
+        match shared.iter_mut().find(|s| s.name == variable.name) {
+            Some(known) => known.len = known.len.max(variable.len),
+            None => shared.push(variable.clone()),
+        }
+    }
+    let size = |element: &str| if element == "vec4<f32>" { 16 } else { 4 };
+    let shared_bytes = shared.iter().map(|s| s.len * size(s.element)).sum();
+    let mut text = layout.declarations();
+    for Shared { name, element, len } in &shared {
+        let _ = writeln!(text, "var<workgroup> {name}: array<{element}, {len}>;");
+    }
+    let code: String = phases.iter().map(|p| p.code.as_str()).collect();
+    helpers::needed(&code).for_each(|helper| text.push_str(helper));
+    text.push_str(&code);
+    let _ = write!(text, "@compute @workgroup_size({group})\nfn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) lid: u32) {{\n{body}}}\n");
+    Module { text, grid, group, shared_bytes }
+}
