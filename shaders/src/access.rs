@@ -84,10 +84,6 @@ impl Layout {
         (place, self.bindings.get(place.binding).map_or(Form::Words, |b| b.form))
     }
 
-    /// The type of a buffer's elements.
-    pub(crate) fn dtype(&self, buffer: BufferId) -> DType {
-        self.find(buffer).0.dtype
-    }
 
     /// The expression that reads a buffer's element; `place` is a u32 expression.
     pub(crate) fn load(&self, buffer: BufferId, place: &str) -> String {

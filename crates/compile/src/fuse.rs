@@ -179,8 +179,11 @@ impl Fuser<'_> {
     fn place_elementwise(&mut self, id: NodeId) {
         let node = self.graph.node(id);
         if !self.options.off {
-            // The latest group that made an operand first: its other operands are then most likely there already.
-            for group in self.needs_of(id).into_iter().rev() {
+            // Groups that hold more than elementwise nodes first: those nodes cannot be computed again elsewhere, so staying beside them saves a store. Of
+            // these the latest, which most likely has the other operands already.
+            let mut groups: Vec<usize> = self.needs_of(id).into_iter().collect();
+            groups.sort_by_key(|&g| (self.fusion.groups[g].kind == GroupKind::Map, std::cmp::Reverse(g)));
+            for group in groups {
                 if let Some(place) = self.aligned_place(id, group)
                     && self.may_join(id, group)
                 {
@@ -371,7 +374,8 @@ impl Fuser<'_> {
                     used.inside = true;
                 } else {
                     used.groups.insert(group);
-                    used.grown |= self.fusion.groups[group].space.iter().product::<usize>() > 2 * self.graph.node(base).shape.numel();
+                    let read = self.graph.node(input).shape.numel();
+                    used.grown |= read > 2 * self.graph.node(base).shape.numel();
                 }
             }
         }

@@ -113,7 +113,7 @@ pub(super) fn check(plan: Plan, seed: u64, tolerance: f64, what: &str) {
 pub(super) fn check_on(plan: Plan, data: &[Vec<u32>], tolerance: f64, what: &str) {
     let mut expected = data.to_vec();
     for kernel in &plan.kernels {
-        reference::run_kernel(&plan, kernel, &mut expected).unwrap();
+        reference::run_kernel(&plan, kernel, &mut expected).unwrap_or_else(|error| panic!("{what}: {error}\n{kernel:#?}"));
     }
     let plan = Arc::new(plan);
     for level in Simd::available() {

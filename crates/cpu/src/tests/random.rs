@@ -30,7 +30,7 @@ fn random_index(random: &mut Random, space: &[usize], fixed: usize) -> (Index, u
         }
     }
     let mut mask: Vec<(usize, usize)> = space.iter().map(|&n| (0, n)).collect();
-    if random.below(4) == 0 {
+    if random.below(4) == 0 && !space.contains(&0) {
         for (axis, window) in mask.iter_mut().enumerate().filter(|(axis, _)| *axis < fixed) {
             if random.below(2) == 0 {
                 let low = random.below(space[axis] + 1);
@@ -40,9 +40,9 @@ fn random_index(random: &mut Random, space: &[usize], fixed: usize) -> (Index, u
     }
     // The least place of a valid coordinate becomes 0.
     let ends = |i: usize| (mask[i].0 as isize * strides[i], (mask[i].1 as isize - 1) * strides[i]);
-    let empty = mask.iter().any(|(low, high)| low >= high);
-    let low: isize = if empty { 0 } else { (0..rank).map(|i| ends(i).0.min(ends(i).1)).sum() };
-    let high: isize = if empty { 0 } else { (0..rank).map(|i| ends(i).0.max(ends(i).1)).sum() };
+    let empty = mask[..fixed].iter().any(|(low, high)| low >= high);
+    let low: isize = if empty { 0 } else { (0..fixed).map(|i| ends(i).0.min(ends(i).1)).sum() };
+    let high: isize = if empty { 0 } else { (0..fixed).map(|i| ends(i).0.max(ends(i).1)).sum() };
     let whole = mask.iter().zip(space).all(|(&m, &n)| m == (0, n));
     let view = View { shape: space.to_vec(), strides, offset: -low, mask: if whole { Vec::new() } else { mask } };
     let length = (high - low) as usize + 1;

@@ -80,6 +80,18 @@ impl Access {
         Access { offset: 0, lines, cols, chain: Vec::new(), limit: usize::MAX }
     }
 
+    /// Forgets axes along which nothing changes in one direction: those of a row, for a value that there is once a row. (Of an axis of no coordinates that
+    /// cannot be told otherwise.)
+    pub(crate) fn once(&mut self, line: bool, col: bool) {
+        let moves = |a: &Axis| a.stride != 0 || a.low != 0 || a.high != a.size;
+        if line {
+            self.lines.retain(moves);
+        }
+        if col {
+            self.cols.retain(moves);
+        }
+    }
+
     /// Every valid coordinate's place must be inside of the buffer.
     fn check(&self, limit: usize) -> Result<()> {
         let (mut least, mut most) = (self.offset as i128, self.offset as i128);

@@ -157,12 +157,16 @@ impl Request<'_> {
         Form { line: self.size(&split.lines) != 1, col: self.size(&split.cols) != 1 }
     }
 
-    fn access(&self, index: &Index, split: &Split, limit: usize) -> Result<Access> {
+    fn access(&self, index: &Index, split: &Split, inner: bool, limit: usize) -> Result<Access> {
         let same = index.shape().len() == self.rank() && index.shape().iter().zip(self.outer.iter().chain(self.inner)).all(|(a, b)| a == b);
         if !same {
             return Err(Error::Internal(format!("the index {index} is not of its kernel's space")));
         }
-        Access::new(index, &split.lines, &split.cols, limit)
+        let mut access = Access::new(index, &split.lines, &split.cols, limit)?;
+        if !inner {
+            access.once(split.kind == Kind::Lines, split.kind == Kind::Cols);
+        }
+        Ok(access)
     }
 
     fn operand(&self, operand: usize) -> Result<usize> {
@@ -197,21 +201,21 @@ impl Request<'_> {
             let code = match &value.instr {
                 Instr::Const(constant) => Code::Const(constant.to_word()),
                 Instr::Load { operand, index } => {
-                    let access = self.access(index, split, self.operand(*operand)?)?;
+                    let access = self.access(index, split, inner, self.operand(*operand)?)?;
                     form = access.form();
                     cost = if access.in_place(form).is_some() { 0.2 } else { 1.0 };
                     Code::Load { operand: *operand, access }
                 }
                 Instr::Gather { operand, index, at: _, stride, len } => {
                     let index_as_place = usize::MAX >> 2;
-                    let mut access = self.access(index, split, index_as_place)?;
+                    let mut access = self.access(index, split, inner, index_as_place)?;
                     access.limit = self.operand(*operand)?;
                     form = form.join(access.form());
                     cost = 1.0;
                     Code::Gather { operand: *operand, access, stride: *stride, len: *len }
                 }
                 Instr::Place(index) | Instr::Valid(index) => {
-                    let access = self.access(index, split, usize::MAX >> 2)?;
+                    let access = self.access(index, split, inner, usize::MAX >> 2)?;
                     form = access.form();
                     cost = 0.3;
                     if matches!(value.instr, Instr::Place(_)) { Code::Place(access) } else { Code::Valid(access) }
@@ -277,7 +281,7 @@ impl Request<'_> {
         let full = self.full(split);
         for store in &self.body.stores {
             let inner = split.kind != Kind::Map && values[store.value.0].level == PlanLevel::Inner;
-            let access = self.access(&store.index, split, self.operand(store.operand)?)?;
+            let access = self.access(&store.index, split, inner, self.operand(store.operand)?)?;
             if access.is_chain() {
                 return Err(Error::Internal("a store through several views".into()));
             }
