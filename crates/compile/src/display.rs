@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::fuse::Fusion;
 use crate::plan::{Body, BufferId, BufferKind, Instr, KernelKind, Level, Plan};
 
 impl Plan {
@@ -39,6 +40,23 @@ impl Plan {
         }
         for store in &body.stores {
             writeln!(f, "    b{}[{}] <- v{}", body.operands[store.operand].0, store.index, store.value.0)?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Fusion {
+    /// One line a group: `group 2: Rows [6 | 3]: %4 %5* %6`; what is stored has a star.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, group) in self.groups.iter().enumerate() {
+            let sizes = |sizes: &[usize]| sizes.iter().map(|d| d.to_string()).collect::<Vec<_>>().join(", ");
+            let (outer, inner) = group.space.split_at(group.outer);
+            let inner = if inner.is_empty() { String::new() } else { format!(" | {}", sizes(inner)) };
+            write!(f, "group {i}: {:?} [{}{inner}]:", group.kind, sizes(outer))?;
+            for id in &group.members {
+                write!(f, " %{}{}", id.0, if self.stored.contains(id) { "*" } else { "" })?;
+            }
+            writeln!(f)?;
         }
         Ok(())
     }

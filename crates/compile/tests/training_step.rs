@@ -1,6 +1,9 @@
 //! The plan of an MLP's training step, reviewed: a change of fusion shows here.
 
-use noyau_compile::{Graph, Limits, Options, Plan, compile};
+use std::collections::HashMap;
+
+use noyau_compile::plan::{BufferId, BufferKind};
+use noyau_compile::{FuseOptions, Graph, Limits, Options, Plan, compile, fuse, prepare};
 use noyau_tensor::{DType, Init, Param, Scalar, Tensor, grad};
 
 /// A training step of a small MLP with the shapes' proportions of the MNIST example: cross-entropy, SGD with momentum.
@@ -37,6 +40,18 @@ fn compiled(limits: Limits, fuse: bool) -> Plan {
 }
 
 #[test]
+fn graph_as_traced() {
+    insta::assert_snapshot!(training_step());
+}
+
+#[test]
+fn graph_as_fused() {
+    let graph = prepare(&training_step(), Options::new(Limits::GPU));
+    let fusion = fuse(&graph, &FuseOptions::default());
+    insta::assert_snapshot!(format!("{graph}\n{fusion}"));
+}
+
+#[test]
 fn plan_on_a_gpu() {
     insta::assert_snapshot!(compiled(Limits::GPU, true));
 }
@@ -47,4 +62,30 @@ fn fusion_leaves_few_kernels() {
     let unfused = compiled(Limits::CPU, false).kernels.len();
     assert!(fused <= 13, "{fused} kernels");
     assert!(unfused > 2 * fused, "{unfused} kernels without fusion");
+}
+
+/// Slots are shared, and never by two buffers that are alive at once.
+#[test]
+fn slots_are_shared_safely() {
+    for fuse in [true, false] {
+        let plan = compiled(Limits::CPU, fuse);
+        let slot_of = |id: BufferId| match plan.buffers[id.0].kind {
+            BufferKind::Slot(slot) => Some(slot),
+            BufferKind::Input(_) | BufferKind::State(_) | BufferKind::Constant(_) => None,
+        };
+        let mut life: HashMap<BufferId, (usize, usize)> = HashMap::new();
+        for (time, kernel) in plan.kernels.iter().enumerate() {
+            for id in kernel.writes().into_iter().chain(kernel.reads()).filter(|&id| slot_of(id).is_some()) {
+                life.entry(id).or_insert((time, time)).1 = time;
+            }
+        }
+        plan.outputs.iter().filter_map(|id| life.get_mut(id).map(|l| l.1 = usize::MAX)).for_each(drop);
+        for (a, (a_start, a_end)) in &life {
+            for (b, (b_start, b_end)) in &life {
+                let apart = a_end < b_start || b_end < a_start;
+                assert!(a == b || slot_of(*a) != slot_of(*b) || apart, "{a:?} and {b:?} are alive at once in {:?}", slot_of(*a));
+            }
+        }
+        assert!(plan.slots.len() < life.len(), "{} slots for {} buffers", plan.slots.len(), life.len());
+    }
 }

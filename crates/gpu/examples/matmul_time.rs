@@ -23,11 +23,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         [_, m, n, k, rest @ ..] => vec![(m.parse()?, n.parse()?, k.parse()?, rest.first().map_or("nn".into(), Clone::clone))],
         _ => step.iter().map(|&(m, n, k, t)| (m, n, k, t.to_string())).collect(),
     };
+    let only_chosen = std::env::var_os("ONLY_CHOSEN").is_some();
     let mut best_total = 0.0;
     let mut chosen_total = 0.0;
     for (m, n, k, transpose) in &sizes {
         let mut best = f64::INFINITY;
-        for variant in variants(&gpu).into_iter().map(Some).chain([None]) {
+        for variant in variants(&gpu).into_iter().filter(|_| !only_chosen).map(Some).chain([None]) {
             let seconds = time(&gpu, [1, *m, *n, *k], transpose, variant)?;
             best = best.min(seconds);
             if variant.is_none() {

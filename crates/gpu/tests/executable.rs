@@ -225,8 +225,8 @@ fn slots_change_their_type() {
             let first = builder.slot(&[n], DType::I32);
             let mut body = BodyBuilder::default();
             let v = body.load(x, Index::identity(&[n]), F, Level::Outer);
-            let thousand = body.constant(Scalar::Float(1000.0));
-            let scaled = body.push(Instr::Binary(BinaryOp::Mul, v, thousand), F, Level::Outer);
+            let many = body.constant(Scalar::Float(1024.0));
+            let scaled = body.push(Instr::Binary(BinaryOp::Mul, v, many), F, Level::Outer);
             let whole = body.push(Instr::Cast(scaled), DType::I32, Level::Outer);
             body.store(whole, first, Index::identity(&[n]));
             builder.looped("to i32", &[n], &[], body.body);

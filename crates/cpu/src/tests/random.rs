@@ -46,7 +46,7 @@ fn random_index(random: &mut Random, space: &[usize], fixed: usize) -> (Index, u
     let whole = mask.iter().zip(space).all(|(&m, &n)| m == (0, n));
     let view = View { shape: space.to_vec(), strides, offset: -low, mask: if whole { Vec::new() } else { mask } };
     let length = (high - low) as usize + 1;
-    if fixed == rank && random.below(6) == 0 && !space.contains(&0) {
+    if fixed == rank && rank > 0 && random.below(6) == 0 && !space.contains(&0) {
         // Through a second view, over a reshaped and padded space.
         let n: usize = space.iter().product();
         let first = Index::identity(space);
@@ -214,8 +214,8 @@ fn random_plan(random: &mut Random, most: usize) -> Plan {
 
 #[test]
 fn bodies_agree_with_the_reference() {
-    for seed in 1..=600 {
-        let mut random = Random(seed * 0x9E37_79B9_7F4A_7C15);
+    for seed in 1..=40000 {
+        let mut random = Random(0x9E37_79B9_7F4A_7C15u64.wrapping_mul(seed));
         let plan = random_plan(&mut random, if seed % 10 == 0 { 20_000 } else { 3_000 });
         check(plan, seed, 1e-3, &format!("seed {seed}"));
     }

@@ -19,19 +19,13 @@ pub(crate) unsafe fn constant(step: &Step, env: &mut Env, tile: &Tile) {
     unsafe { *target.pointer = word };
 }
 
-/// The words of a scratch value, `width` a line.
+/// A run of the result's words.
 ///
 /// # Safety
-/// `target` is the place of a value of `lines * width` words that nobody else uses meanwhile.
-unsafe fn dense<'a>(form: Form, target: Place, tile: &Tile) -> (&'a mut [u32], usize) {
-    let (lines, width) = match (form.line, form.col) {
-        (true, true) => (tile.lines, tile.cols),
-        (true, false) => (1, tile.lines),
-        (false, true) => (1, tile.cols),
-        (false, false) => (1, 1),
-    };
+/// The result has these words, nobody else uses them meanwhile.
+unsafe fn run_mut<'a>(target: Place, line: usize, position: usize, n: usize) -> &'a mut [u32] {
     // SAFETY: the caller's promise.
-    (unsafe { std::slice::from_raw_parts_mut(target.pointer, lines * width) }, width)
+    unsafe { std::slice::from_raw_parts_mut(target.pointer.offset(line as isize * target.line).add(position), n) }
 }
 
 /// A load that has to be copied: strided, masked, or through several views.
@@ -39,11 +33,10 @@ pub(crate) unsafe fn fill(step: &Step, env: &mut Env, tile: &Tile) {
     let target = step.target(env, tile);
     let Extra::At { operand, access } = &step.extra else { return };
     let base: *const u32 = env.base(*operand);
-    // SAFETY: the program gave the value room for the tile.
-    let (words, width) = unsafe { dense(step.form, target, tile) };
     if access.is_chain() {
         access.walk(step.form, tile, |line, position, n, place, stride| {
-            for (i, word) in words[line * width + position..][..n].iter_mut().enumerate() {
+            // SAFETY: the program gave the value room for the tile.
+            for (i, word) in unsafe { run_mut(target, line, position, n) }.iter_mut().enumerate() {
                 // SAFETY: `follow` gives places inside of the buffer only.
                 *word = place.and_then(|p| access.follow(p + i as isize * stride)).map_or(0, |p| unsafe { *base.add(p) });
             }
@@ -51,7 +44,8 @@ pub(crate) unsafe fn fill(step: &Step, env: &mut Env, tile: &Tile) {
         return;
     }
     access.walk(step.form, tile, |line, position, n, place, stride| {
-        let words = &mut words[line * width + position..][..n];
+        // SAFETY: the program gave the value room for the tile.
+        let words = unsafe { run_mut(target, line, position, n) };
         match (place, stride) {
             (None, _) => words.fill(0),
             // SAFETY: all valid places were found inside of the buffer when the plan was loaded.
@@ -72,10 +66,9 @@ pub(crate) unsafe fn fill(step: &Step, env: &mut Env, tile: &Tile) {
 pub(crate) unsafe fn places(step: &Step, env: &mut Env, tile: &Tile) {
     let target = step.target(env, tile);
     let Extra::At { access, .. } = &step.extra else { return };
-    // SAFETY: the program gave the value room for the tile.
-    let (words, width) = unsafe { dense(step.form, target, tile) };
     access.walk(step.form, tile, |line, position, n, place, stride| {
-        for (i, word) in words[line * width + position..][..n].iter_mut().enumerate() {
+        // SAFETY: the program gave the value room for the tile.
+        for (i, word) in unsafe { run_mut(target, line, position, n) }.iter_mut().enumerate() {
             let place = place.map(|p| p + i as isize * stride);
             *word = if access.is_chain() { place.and_then(|p| access.follow(p)).unwrap_or(0) as u32 } else { place.unwrap_or(0) as u32 };
         }
@@ -86,10 +79,9 @@ pub(crate) unsafe fn places(step: &Step, env: &mut Env, tile: &Tile) {
 pub(crate) unsafe fn valid(step: &Step, env: &mut Env, tile: &Tile) {
     let target = step.target(env, tile);
     let Extra::At { access, .. } = &step.extra else { return };
-    // SAFETY: the program gave the value room for the tile.
-    let (words, width) = unsafe { dense(step.form, target, tile) };
     access.walk(step.form, tile, |line, position, n, place, stride| {
-        let words = &mut words[line * width + position..][..n];
+        // SAFETY: the program gave the value room for the tile.
+        let words = unsafe { run_mut(target, line, position, n) };
         match place {
             Some(place) if access.is_chain() => {
                 words.iter_mut().enumerate().for_each(|(i, word)| *word = access.follow(place + i as isize * stride).is_some().into());
@@ -105,10 +97,9 @@ pub(crate) unsafe fn gather(step: &Step, env: &mut Env, tile: &Tile) {
     let Extra::Gather { operand, access, stride: along, len } = &step.extra else { return };
     let base: *const u32 = env.base(*operand);
     let at = step.source(0, env);
-    // SAFETY: the program gave the value room for the tile.
-    let (words, width) = unsafe { dense(step.form, target, tile) };
     access.walk(step.form, tile, |line, position, n, place, stride| {
-        let words = &mut words[line * width + position..][..n];
+        // SAFETY: the program gave the value room for the tile.
+        let words = unsafe { run_mut(target, line, position, n) };
         let Some(place) = place else { return words.fill(0) };
         // SAFETY: the operand has a word for each element, or one for the line.
         let at = |i: usize| unsafe { *at.pointer.offset(line as isize * at.line).add(if at.vector { position + i } else { 0 }) as usize };

@@ -145,13 +145,13 @@ pub fn of_rows(outer: &[usize], inner: &[usize]) -> Index {
 
 /// Numbers without pattern in [-1, 1), the same every time.
 pub fn noise(n: usize, seed: u32) -> Vec<f32> {
-    let mut state = seed.wrapping_mul(747_796_405).wrapping_add(2_891_336_453);
-    (0..n)
-        .map(|_| {
-            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            (state >> 8) as f32 / (1 << 23) as f32 - 1.0
-        })
-        .collect()
+    let hash = |i: u32| {
+        let mut x = i.wrapping_add(seed.wrapping_mul(0x9E37_79B9)).wrapping_mul(0x85EB_CA6B);
+        x = (x ^ (x >> 15)).wrapping_mul(0xC2B2_AE35);
+        x = (x ^ (x >> 13)).wrapping_mul(0x27D4_EB2F);
+        x ^ (x >> 16)
+    };
+    (0..n as u32).map(|i| (hash(i) >> 8) as f32 / (1 << 23) as f32 - 1.0).collect()
 }
 
 pub fn noise_array(shape: &[usize], seed: u32) -> Array {
