@@ -84,7 +84,6 @@ impl Layout {
         (place, self.bindings.get(place.binding).map_or(Form::Words, |b| b.form))
     }
 
-
     /// The expression that reads a buffer's element; `place` is a u32 expression.
     pub(crate) fn load(&self, buffer: BufferId, place: &str) -> String {
         let (Place { binding, offset, dtype }, form) = self.find(buffer);

@@ -73,7 +73,9 @@ impl<'a> Printer<'a> {
             Instr::Binary(op, a, b) => ops::binary(*op, dtype(*a), &name(*a), &name(*b)),
             Instr::Where(c, a, b) => format!("select({}, {}, {})", name(*b), name(*a), name(*c)),
             Instr::Cast(a) => ops::cast(dtype(*a), value.dtype, &name(*a)),
-            Instr::Philox { stream, index, step, seed } => format!("noyau_philox({}, {}, {stream}u, {})", name(*index), name(*step), name(*seed)),
+            Instr::Philox { stream, index, step, seed } => {
+                format!("noyau_philox({}, {}, {stream}u, {})", name(*index), name(*step), name(*seed))
+            }
             Instr::Reduce(..) => return Err(Error::Internal(format!("value {} is a reduction where there is nothing to reduce", id.0))),
             Instr::Product => match self.product {
                 Some(product) => product.into(),
@@ -136,8 +138,15 @@ impl<'a> Printer<'a> {
 pub(crate) fn views(body: &Body) -> Vec<&noyau_compile::View> {
     fn of(instr: &Instr) -> Option<&Index> {
         match instr {
-        Instr::Load { index, .. } | Instr::Gather { index, .. } | Instr::Place(index) | Instr::Valid(index) => Some(index),
-            Instr::Const(_) | Instr::Unary(..) | Instr::Binary(..) | Instr::Where(..) | Instr::Cast(_) | Instr::Philox { .. } | Instr::Reduce(..) | Instr::Product => None,
+            Instr::Load { index, .. } | Instr::Gather { index, .. } | Instr::Place(index) | Instr::Valid(index) => Some(index),
+            Instr::Const(_)
+            | Instr::Unary(..)
+            | Instr::Binary(..)
+            | Instr::Where(..)
+            | Instr::Cast(_)
+            | Instr::Philox { .. }
+            | Instr::Reduce(..)
+            | Instr::Product => None,
         }
     }
     let loads = body.values.iter().filter_map(|v| of(&v.instr));

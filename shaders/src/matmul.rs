@@ -67,7 +67,9 @@ pub fn matmul(id: usize, name: &str, kernel: &Matmul, layout: &Layout, variant: 
     match variant {
         Variant::Registers { rows, columns } => registers::phase(id, name, kernel, layout, rows as usize, columns as usize),
         Variant::Split { rows, columns, lanes } => split::phase(id, name, kernel, layout, rows as usize, columns as usize, lanes as usize),
-        Variant::Subgroup { rows, columns, size } => subgroup::phase(id, name, kernel, layout, rows as usize, columns as usize, size as usize),
+        Variant::Subgroup { rows, columns, size } => {
+            subgroup::phase(id, name, kernel, layout, rows as usize, columns as usize, size as usize)
+        }
         Variant::Tiled { tile } => tiled::phase(id, name, kernel, layout, tile as usize),
     }
 }
@@ -79,9 +81,17 @@ fn check(kernel: &Matmul) -> Result<()> {
         let batch: u128 = m.batch_strides.iter().zip(&kernel.batch).map(|(&s, &n)| s as u128 * n as u128).sum();
         m.offset as u128 + batch + m.row_stride as u128 * rows as u128 + m.column_stride as u128 * columns as u128
     };
-    let most = reach(&kernel.a, kernel.m, kernel.k).max(reach(&kernel.b, kernel.k, kernel.n)).max(batches as u128 * kernel.m as u128 * kernel.n as u128);
+    let most = reach(&kernel.a, kernel.m, kernel.k)
+        .max(reach(&kernel.b, kernel.k, kernel.n))
+        .max(batches as u128 * kernel.m as u128 * kernel.n as u128);
     if most > u128::from(u32::MAX) {
-        return Err(Error::argument("matmul", format!("{:?} x [{}, {}] x [{}, {}] reaches place {most}, beyond the GPU's 32-bit indices", kernel.batch, kernel.m, kernel.k, kernel.k, kernel.n)));
+        return Err(Error::argument(
+            "matmul",
+            format!(
+                "{:?} x [{}, {}] x [{}, {}] reaches place {most}, beyond the GPU's 32-bit indices",
+                kernel.batch, kernel.m, kernel.k, kernel.k, kernel.n
+            ),
+        ));
     }
     Ok(())
 }
@@ -133,10 +143,10 @@ fn tile_place(text: &mut Text, linear: &str, kernel: &Matmul, rows: usize, colum
 /// The guard under which element (row, column) of a tile is inside of the product: `if (..) `, or nothing where it always is.
 fn guard(kernel: &Matmul, rows: usize, columns: usize, i: &str, j: &str) -> String {
     let mut conditions = BTreeSet::new();
-    if kernel.m % rows != 0 {
+    if !kernel.m.is_multiple_of(rows) {
         conditions.insert(format!("{i} < {}u", kernel.m));
     }
-    if kernel.n % columns != 0 {
+    if !kernel.n.is_multiple_of(columns) {
         conditions.insert(format!("{j} < {}u", kernel.n));
     }
     if conditions.is_empty() { String::new() } else { format!("if ({}) ", conditions.into_iter().collect::<Vec<_>>().join(" && ")) }
@@ -145,5 +155,5 @@ fn guard(kernel: &Matmul, rows: usize, columns: usize, i: &str, j: &str) -> Stri
 /// `start + i`, brought back to the last row or column where the tile sticks out: what is computed there is not stored.
 fn clamped(start: &str, i: usize, size: usize, tile: usize) -> String {
     let at = if i == 0 { start.to_string() } else { format!("{start} + {i}u") };
-    if size % tile == 0 { format!("({at})") } else { format!("min({at}, {}u)", size - 1) }
+    if size.is_multiple_of(tile) { format!("({at})") } else { format!("min({at}, {}u)", size - 1) }
 }

@@ -34,7 +34,10 @@ pub fn single(phase: &Phase, layout: &Layout, group: u32) -> Result<Module> {
     let rows = groups.div_ceil(MAX_GRID);
     let columns = groups.div_ceil(rows.max(1));
     if rows > MAX_GRID {
-        return Err(Error::argument("kernel", format!("{} needs {groups} workgroups, more than a grid of {MAX_GRID} x {MAX_GRID} has", phase.name)));
+        return Err(Error::argument(
+            "kernel",
+            format!("{} needs {groups} workgroups, more than a grid of {MAX_GRID} x {MAX_GRID} has", phase.name),
+        ));
     }
     let mut body = String::new();
     let number = if rows <= 1 { "wid.x".to_string() } else { format!("wid.y * {columns}u + wid.x") };
@@ -48,7 +51,11 @@ pub fn single(phase: &Phase, layout: &Layout, group: u32) -> Result<Module> {
         Work::Groups { count, .. } => {
             let call = format!("{}({number}, lid);", phase.function);
             // The grid's last row may be longer than needed. The condition is the same for the whole workgroup, as barriers demand.
-            let _ = if count == rows * columns { writeln!(body, "  {call}") } else { writeln!(body, "  if ({number} < {count}u) {{ {call} }}") };
+            let _ = if count == rows * columns {
+                writeln!(body, "  {call}")
+            } else {
+                writeln!(body, "  if ({number} < {count}u) {{ {call} }}")
+            };
         }
     }
     Ok(assemble(std::slice::from_ref(phase), layout, [columns as u32, rows as u32], group, &body))
@@ -64,7 +71,9 @@ pub fn merged(phases: &[Phase], layout: &Layout) -> Module {
         let function = &phase.function;
         let _ = match phase.work {
             Work::Items(count) if count <= u64::from(MERGED_GROUP) => writeln!(body, "  if (lid < {count}u) {{ {function}(lid); }}"),
-            Work::Items(count) => writeln!(body, "  for (var item = lid; item < {count}u; item += {MERGED_GROUP}u) {{ {function}(item); }}"),
+            Work::Items(count) => {
+                writeln!(body, "  for (var item = lid; item < {count}u; item += {MERGED_GROUP}u) {{ {function}(item); }}")
+            }
             Work::Groups { count: 1, .. } => writeln!(body, "  {function}(0u, lid);"),
             Work::Groups { count, .. } => writeln!(body, "  for (var group = 0u; group < {count}u; group++) {{ {function}(group, lid); }}"),
         };
@@ -98,6 +107,9 @@ fn assemble(phases: &[Phase], layout: &Layout, grid: [u32; 2], group: u32, body:
     let code: String = phases.iter().map(|p| p.code.as_str()).collect();
     helpers::needed(&code).for_each(|helper| text.push_str(helper));
     text.push_str(&code);
-    let _ = write!(text, "@compute @workgroup_size({group})\nfn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) lid: u32) {{\n{body}}}\n");
+    let _ = write!(
+        text,
+        "@compute @workgroup_size({group})\nfn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) lid: u32) {{\n{body}}}\n"
+    );
     Module { text, grid, group, shared_bytes }
 }

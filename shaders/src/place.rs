@@ -42,7 +42,10 @@ impl Axes {
             }
             let size = shape[range.clone()].iter().try_fold(1usize, |n, &d| n.checked_mul(d));
             if size.is_none_or(|n| n > u32::MAX as usize) {
-                return Err(Error::argument("kernel", format!("a space of {shape:?} has more than 2^32 - 1 elements, which the GPU's 32-bit indices cannot count")));
+                return Err(Error::argument(
+                    "kernel",
+                    format!("a space of {shape:?} has more than 2^32 - 1 elements, which the GPU's 32-bit indices cannot count"),
+                ));
             }
         }
         Ok(Axes { groups, rank: shape.len() })
@@ -121,7 +124,8 @@ pub(crate) fn print(text: &mut Text, axes: &Axes, index: &Index, prefix: &str) -
         return Ok(never);
     }
     for view in index.views() {
-        let reach = view.strides.iter().zip(&view.shape).map(|(&s, &n)| (s as i64).abs() * n as i64).sum::<i64>() + (view.offset as i64).abs();
+        let reach =
+            view.strides.iter().zip(&view.shape).map(|(&s, &n)| (s as i64).abs() * n as i64).sum::<i64>() + (view.offset as i64).abs();
         if reach > u32::MAX as i64 {
             return Err(Error::argument("kernel", format!("the index {index} reaches further than the GPU's 32-bit indices")));
         }

@@ -47,10 +47,14 @@ pub fn rows(id: usize, name: &str, kernel: &Loop, layout: &Layout, rows: Rows) -
     if alone {
         printer.axes.declare(&mut text, 0, "item", "c");
     } else {
-        let (lane, row) = if across { (format!("lid / {per_group}u"), format!("lid % {per_group}u")) } else { (format!("lid % {lanes}u"), format!("lid / {lanes}u")) };
+        let (lane, row) = if across {
+            (format!("lid / {per_group}u"), format!("lid % {per_group}u"))
+        } else {
+            (format!("lid % {lanes}u"), format!("lid / {lanes}u"))
+        };
         text.line(format!("let lane = {lane};"));
         text.line(format!("let local = {row};"));
-        if count as u64 % u64::from(per_group) == 0 {
+        if (count as u64).is_multiple_of(u64::from(per_group)) {
             text.line(format!("let row = group * {per_group}u + local;"));
             text.line("let writes = true;");
         } else {
@@ -64,7 +68,13 @@ pub fn rows(id: usize, name: &str, kernel: &Loop, layout: &Layout, rows: Rows) -
     let body = &kernel.body;
     let stages = stages(kernel);
     let needed = printer.needed(body.stores.iter().map(|s| s.value));
-    let reductions: Vec<(usize, ReduceOp, ValueId)> = body.values.iter().enumerate().filter(|(i, _)| needed[*i]).filter_map(|(i, v)| if let Instr::Reduce(op, a) = v.instr { Some((i, op, a)) } else { None }).collect();
+    let reductions: Vec<(usize, ReduceOp, ValueId)> = body
+        .values
+        .iter()
+        .enumerate()
+        .filter(|(i, _)| needed[*i])
+        .filter_map(|(i, v)| if let Instr::Reduce(op, a) = v.instr { Some((i, op, a)) } else { None })
+        .collect();
     let reduce_passes = reductions.iter().map(|r| stages[r.0]).max().unwrap_or(0);
     let inner_stores: Vec<usize> = (0..body.stores.len()).filter(|&s| body.values[body.stores[s].value.0].level == Level::Inner).collect();
     // Stores may share the last reduction's pass: no later pass will read what they overwrite.
@@ -122,7 +132,11 @@ pub fn rows(id: usize, name: &str, kernel: &Loop, layout: &Layout, rows: Rows) -
         ("item: u32", Work::Items(count as u64), String::new())
     } else {
         let groups = (count as u64).div_ceil(u64::from(per_group));
-        ("group: u32, lid: u32", Work::Groups { count: groups, size: group }, format!(" [{lanes} lanes a row{}]", if across { ", across" } else { "" }))
+        (
+            "group: u32, lid: u32",
+            Work::Groups { count: groups, size: group },
+            format!(" [{lanes} lanes a row{}]", if across { ", across" } else { "" }),
+        )
     };
     let code = format!("fn {function}({head}) {{\n{}}}\n", text.finish());
     Ok(Phase { name: format!("{name}{how}"), code, function, work, iterations, shared })
@@ -205,7 +219,7 @@ impl Walk<'_> {
         for copy in 0..rest {
             self.block(printer, text, &inner, &place(whole + copy), copy, "")?;
         }
-        if self.length % self.lanes > 0 {
+        if !self.length.is_multiple_of(self.lanes) {
             self.block(printer, text, &inner, &place(turns), 0, &format!("if (lane < {}u) ", self.length % self.lanes))?;
         }
         for &(i, op, _) in self.reductions {
@@ -229,7 +243,10 @@ impl Walk<'_> {
             printer.value(text, ValueId(i))?;
         }
         for &(i, op, a) in self.reductions {
-            text.line(format!("a{i}_{copy} = {};", combine(op, printer.body.values[i].dtype, &format!("a{i}_{copy}"), &format!("v{}", a.0))));
+            text.line(format!(
+                "a{i}_{copy} = {};",
+                combine(op, printer.body.values[i].dtype, &format!("a{i}_{copy}"), &format!("v{}", a.0))
+            ));
         }
         if !self.stores.is_empty() {
             if self.lanes > 1 {

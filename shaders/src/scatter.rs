@@ -16,7 +16,10 @@ pub fn scatter(id: usize, name: &str, kernel: &Scatter, layout: &Layout) -> Resu
     let &Scatter { source, index, target, before, count, size, after } = kernel;
     let fits = |a: usize| before.checked_mul(a).and_then(|n| n.checked_mul(after)).is_some_and(|n| n <= u32::MAX as usize);
     if !fits(size) || !fits(count) {
-        return Err(Error::argument("scatter_add", format!("shapes [{before}, {count}, {after}] and [{before}, {size}, {after}] go beyond the GPU's 32-bit indices")));
+        return Err(Error::argument(
+            "scatter_add",
+            format!("shapes [{before}, {count}, {after}] and [{before}, {size}, {after}] go beyond the GPU's 32-bit indices"),
+        ));
     }
     let items = (before * size * after) as u64;
     let mut phases = Vec::new();
@@ -46,7 +49,14 @@ pub fn scatter(id: usize, name: &str, kernel: &Scatter, layout: &Layout) -> Resu
         text.line(layout.store(target, "item", "sum"));
         let function = format!("k{id}_{part}");
         let code = format!("fn {function}(item: u32) {{\n{}}}\n", text.finish());
-        phases.push(Phase { name: name.into(), code, function, work: Work::Items(items), iterations: (whole / UNROLL) as u64, shared: Vec::new() });
+        phases.push(Phase {
+            name: name.into(),
+            code,
+            function,
+            work: Work::Items(items),
+            iterations: (whole / UNROLL) as u64,
+            shared: Vec::new(),
+        });
     }
     Ok(phases)
 }

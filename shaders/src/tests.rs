@@ -1,1 +1,256 @@
+//! Every helper file and a broad sample of kernels, parsed and validated by naga: no GPU needed.
 
+use std::panic::Location;
+use std::sync::Arc;
+
+use noyau_compile::plan::{Body, BufferId, Instr, Level, Loop, Matmul, Matrix, Scatter, Store, Value, ValueId};
+use noyau_compile::{Index, View};
+use noyau_tensor::{BinaryOp, DType, ReduceOp, Scalar, UnaryOp};
+
+use crate::{Binding, Form, Layout, Phase, Rows, Variant, helpers, matmul, merged, merged_iterations, rows, scatter, single};
+
+#[track_caller]
+fn validate(text: &str) {
+    let caller = Location::caller();
+    let module = naga::front::wgsl::parse_str(text).unwrap_or_else(|e| panic!("{caller}: {}\n{text}", e.emit_to_string(text)));
+    let capabilities = naga::valid::Capabilities::default() | naga::valid::Capabilities::SUBGROUP;
+    let mut validator = naga::valid::Validator::new(naga::valid::ValidationFlags::all(), capabilities);
+    validator.subgroup_stages(naga::valid::ShaderStages::COMPUTE).subgroup_operations(naga::valid::SubgroupOperationSet::all());
+    validator.validate(&module).unwrap_or_else(|e| panic!("{caller}: {}\n{text}", e.emit_to_string(text)));
+}
+
+const FORMS: [Form; 2] = [Form::Words, Form::Typed(DType::F32)];
+
+/// Buffers 0.. of the given types, in one arena or each in a binding of its own.
+fn layout(types: &[DType], arena: bool) -> Layout {
+    let mut layout = Layout::default();
+    if arena {
+        let binding = layout.bind(Binding { form: Form::Words, write: true });
+        types.iter().enumerate().for_each(|(i, &dtype)| layout.place(BufferId(i), dtype, binding, i * 64));
+    } else {
+        for (i, &dtype) in types.iter().enumerate() {
+            let binding = layout.bind(Binding { form: Form::Typed(dtype), write: true });
+            layout.place(BufferId(i), dtype, binding, 0);
+        }
+    }
+    layout
+}
+
+fn value(instr: Instr, dtype: DType, level: Level) -> Value {
+    Value { instr, dtype, level }
+}
+
+fn launch(phases: &[Phase], layout: &Layout) {
+    for phase in phases {
+        for group in [64, 256] {
+            validate(&single(phase, layout, group).expect("fits").text);
+        }
+    }
+    if phases.iter().all(|p| merged_iterations(p).is_some()) {
+        validate(&merged(phases, layout).text);
+    }
+}
+
+#[test]
+fn helpers_stand_alone() {
+    helpers::all().for_each(validate);
+}
+
+#[test]
+fn every_op_of_every_type() {
+    let unary = [
+        UnaryOp::Neg,
+        UnaryOp::Abs,
+        UnaryOp::Sign,
+        UnaryOp::Floor,
+        UnaryOp::Ceil,
+        UnaryOp::Round,
+        UnaryOp::Sqrt,
+        UnaryOp::Rsqrt,
+        UnaryOp::Recip,
+        UnaryOp::Exp,
+        UnaryOp::Expm1,
+        UnaryOp::Log,
+        UnaryOp::Log1p,
+        UnaryOp::Sin,
+        UnaryOp::Cos,
+        UnaryOp::Tanh,
+        UnaryOp::Erf,
+        UnaryOp::Relu,
+        UnaryOp::Not,
+    ];
+    let binary = [
+        BinaryOp::Add,
+        BinaryOp::Sub,
+        BinaryOp::Mul,
+        BinaryOp::Div,
+        BinaryOp::Rem,
+        BinaryOp::Pow,
+        BinaryOp::Min,
+        BinaryOp::Max,
+        BinaryOp::Lt,
+        BinaryOp::Le,
+        BinaryOp::Eq,
+        BinaryOp::Ne,
+        BinaryOp::And,
+        BinaryOp::Or,
+        BinaryOp::Xor,
+        BinaryOp::Shl,
+        BinaryOp::Shr,
+    ];
+    let types = [DType::F32, DType::I32, DType::U32, DType::Bool];
+    let index = Index::identity(&[10]);
+    for dtype in types {
+        let load = |operand| value(Instr::Load { operand, index: index.clone() }, dtype, Level::Outer);
+        let made = unary.into_iter().filter(|op| op.accepts(dtype)).map(|op| (Instr::Unary(op, ValueId(0)), dtype));
+        let made = made.chain(
+            binary
+                .into_iter()
+                .filter(|op| op.accepts(dtype))
+                .map(|op| (Instr::Binary(op, ValueId(0), ValueId(1)), if op.is_comparison() { DType::Bool } else { dtype })),
+        );
+        let made = made.chain(types.map(|to| (Instr::Cast(ValueId(0)), to)));
+        for (instr, result) in made {
+            let body = Body {
+                operands: vec![BufferId(0), BufferId(1), BufferId(2)],
+                values: vec![load(0), load(1), value(instr, result, Level::Outer)],
+                stores: vec![Store { value: ValueId(2), operand: 2, index: index.clone() }],
+            };
+            for arena in [false, true] {
+                let layout = layout(&[dtype, dtype, result], arena);
+                let phase =
+                    rows(0, "op", &Loop { outer: vec![10], inner: vec![], body: body.clone() }, &layout, Rows::ALONE).expect("prints");
+                launch(&[phase], &layout);
+            }
+        }
+    }
+}
+
+#[test]
+fn constants_views_and_the_rest() {
+    let scalars = [f64::INFINITY, f64::NEG_INFINITY, f64::NAN, -0.0, 1e-42, 0.1, 3.4028234663852886e38, -1.0, 1e20].map(Scalar::Float);
+    let scalars = scalars.into_iter().chain([Scalar::Int(i32::MIN), Scalar::Int(-1), Scalar::Uint(u32::MAX), Scalar::Bool(true)]);
+    let space = [4, 6];
+    let masked = View { shape: vec![4, 6], strides: vec![-6, 1], offset: 18, mask: vec![(1, 4), (0, 5)] };
+    let chain =
+        Index::from_view(masked.clone()).then(&View { shape: vec![3, 8], strides: vec![1, 3], offset: -2, mask: vec![(1, 3), (0, 8)] });
+    assert_eq!(chain.views().len(), 2);
+    for scalar in scalars {
+        let dtype = scalar.dtype();
+        let body = Body {
+            operands: vec![BufferId(0), BufferId(1)],
+            values: vec![
+                value(Instr::Const(scalar), dtype, Level::Outer),
+                value(Instr::Valid(chain.clone()), DType::Bool, Level::Inner),
+                value(Instr::Load { operand: 0, index: chain.clone() }, dtype, Level::Inner),
+                value(Instr::Where(ValueId(1), ValueId(2), ValueId(0)), dtype, Level::Inner),
+                value(Instr::Place(Index::from_view(masked.clone())), DType::U32, Level::Inner),
+                value(Instr::Gather { operand: 0, index: chain.clone(), at: ValueId(4), stride: 2, len: 5 }, dtype, Level::Inner),
+                value(Instr::Philox { stream: 7, index: ValueId(4), step: ValueId(4), seed: ValueId(4) }, DType::U32, Level::Inner),
+                value(Instr::Binary(BinaryOp::Eq, ValueId(5), ValueId(3)), DType::Bool, Level::Inner),
+                value(Instr::Reduce(ReduceOp::Max, ValueId(7)), DType::Bool, Level::Outer),
+                value(Instr::Reduce(ReduceOp::Max, ValueId(6)), DType::U32, Level::Outer),
+                value(Instr::Cast(ValueId(8)), DType::U32, Level::Outer),
+                value(Instr::Binary(BinaryOp::Add, ValueId(9), ValueId(10)), DType::U32, Level::Outer),
+            ],
+            stores: vec![Store {
+                value: ValueId(11),
+                operand: 1,
+                index: Index::from_view(View { shape: space.to_vec(), strides: vec![1, 0], offset: 0, mask: vec![] }),
+            }],
+        };
+        let kernel = Loop { outer: vec![4], inner: vec![6], body };
+        for arena in [false, true] {
+            for how in [Rows::ALONE, Rows { lanes: 4, group: 256, across: false }, Rows { lanes: 64, group: 64, across: true }] {
+                let layout = layout(&[dtype, DType::U32], arena);
+                launch(&[rows(3, "rows", &kernel, &layout, how).expect("prints")], &layout);
+            }
+        }
+    }
+}
+
+/// `[m, k] x [k, n]` of buffers 0 and 1 into 2, with a bias added.
+fn product(batch: &[usize], [m, n, k]: [usize; 3], ta: bool, tb: bool) -> Matmul {
+    let space: Vec<usize> = batch.iter().copied().chain([m, n]).collect();
+    let mut across = vec![0; space.len()];
+    across[space.len() - 1] = 1;
+    let bias = Index::from_view(View { shape: space.clone(), strides: across, offset: 0, mask: vec![] });
+    let matrix = |buffer, rows: usize, columns: usize, transposed| {
+        let (row_stride, column_stride) = if transposed { (1, rows) } else { (columns, 1) };
+        let mut batch_strides: Vec<usize> = vec![rows * columns; batch.len()];
+        if let Some(first) = batch_strides.first_mut() {
+            *first = 0;
+        }
+        Matrix { buffer: BufferId(buffer), offset: 0, batch_strides, row_stride, column_stride }
+    };
+    let body = Body {
+        operands: vec![BufferId(3), BufferId(2)],
+        values: vec![
+            value(Instr::Product, DType::F32, Level::Outer),
+            value(Instr::Load { operand: 0, index: bias }, DType::F32, Level::Outer),
+            value(Instr::Binary(BinaryOp::Add, ValueId(0), ValueId(1)), DType::F32, Level::Outer),
+        ],
+        stores: vec![Store { value: ValueId(2), operand: 1, index: Index::identity(&space) }],
+    };
+    Matmul { batch: batch.to_vec(), m, n, k, a: matrix(0, m, k, ta), b: matrix(1, k, n, tb), body }
+}
+
+#[test]
+fn every_variant_of_the_product() {
+    let variants = [
+        Variant::Registers { rows: 1, columns: 1 },
+        Variant::Registers { rows: 4, columns: 8 },
+        Variant::Split { rows: 2, columns: 2, lanes: 32 },
+        Variant::Split { rows: 1, columns: 1, lanes: 256 },
+        Variant::Subgroup { rows: 8, columns: 2, size: 8 },
+        Variant::Subgroup { rows: 16, columns: 4, size: 4 },
+        Variant::Tiled { tile: 64 },
+        Variant::Tiled { tile: 128 },
+    ];
+    for variant in variants {
+        for (ta, tb) in [(false, false), (false, true), (true, false), (true, true)] {
+            for (batch, sizes) in [(&[][..], [64, 128, 32]), (&[2, 3], [13, 7, 5]), (&[1], [4, 4, 0]), (&[], [1, 1, 1])] {
+                let kernel = product(batch, sizes, ta, tb);
+                for form in FORMS {
+                    let layout = layout(&[DType::F32; 4], form == Form::Words);
+                    launch(&[matmul(1, "product", &kernel, &layout, variant).expect("prints")], &layout);
+                }
+                let mut four = Layout::default();
+                for (i, vec4) in variant.reads_vec4(&kernel).into_iter().chain([false; 2]).enumerate() {
+                    let form = if vec4 { Form::Vec4 } else { Form::Typed(DType::F32) };
+                    let binding = four.bind(Binding { form, write: i == 2 });
+                    four.place(BufferId(i), DType::F32, binding, 0);
+                }
+                launch(&[matmul(1, "product", &kernel, &four, variant).expect("prints")], &four);
+            }
+        }
+    }
+}
+
+#[test]
+fn scatters_in_parts_and_merged_with_others() {
+    let kernel = Scatter { source: BufferId(0), index: BufferId(4), target: BufferId(2), before: 2, count: 20_001, size: 3, after: 5 };
+    let layout = layout(&[DType::F32, DType::F32, DType::F32, DType::F32, DType::U32], true);
+    let mut phases = scatter(0, "scatter", &kernel, &layout).expect("prints");
+    assert_eq!(phases.len(), 3);
+    phases.push(
+        matmul(1, "product", &product(&[], [5, 6, 7], false, true), &layout, Variant::Registers { rows: 1, columns: 1 }).expect("prints"),
+    );
+    launch(&phases, &layout);
+}
+
+#[test]
+fn what_goes_beyond_32_bits_is_refused() {
+    let layout = layout(&[DType::F32; 4], false);
+    let kernel = product(&[], [1 << 17, 1 << 17, 4], false, false);
+    let error = matmul(0, "product", &kernel, &layout, Variant::Tiled { tile: 64 }).expect_err("is too large");
+    assert!(error.to_string().contains("32-bit"), "{error}");
+    let far = Arc::new(View { shape: vec![1 << 20], strides: vec![1 << 20], offset: 0, mask: vec![] });
+    let body = Body {
+        operands: vec![BufferId(0), BufferId(1)],
+        values: vec![value(Instr::Load { operand: 0, index: Index::from_view(View::clone(&far)) }, DType::F32, Level::Outer)],
+        stores: vec![Store { value: ValueId(0), operand: 1, index: Index::identity(&[1 << 20]) }],
+    };
+    let error = rows(0, "far", &Loop { outer: vec![1 << 20], inner: vec![], body }, &layout, Rows::ALONE).expect_err("is too far");
+    assert!(error.to_string().contains("32-bit"), "{error}");
+}

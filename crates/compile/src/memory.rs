@@ -32,6 +32,15 @@ pub(crate) fn assign_slots(plan: &mut Plan, arena_bytes: usize) {
         busy[slot] = life.end;
         plan.buffers[life.buffer.0].kind = BufferKind::Slot(slot);
     }
+    // What no kernel writes is empty: any slot holds it.
+    for buffer in &mut plan.buffers {
+        if matches!(buffer.kind, BufferKind::Slot(usize::MAX)) {
+            if slots.is_empty() {
+                slots.push(0);
+            }
+            buffer.kind = BufferKind::Slot(0);
+        }
+    }
     plan.slots = slots;
 }
 

@@ -1,7 +1,7 @@
 //! Matrix products too small for the packing and blocking of large ones.
 
 use crate::matmul::Steps;
-use crate::simd::versions;
+use crate::simd::Level;
 
 /// One small product.
 pub(crate) struct Work {
@@ -18,10 +18,8 @@ pub(crate) struct Work {
 /// Computes a product. Unsafe: the matrices must be there.
 pub(crate) type Run = unsafe fn(&Work);
 
-/// Elements of a vector.
+/// Columns computed together, whatever the instruction set.
 const LANES: usize = 16;
-/// Rows computed side by side.
-const ROWS: usize = 6;
 
 /// The words that a product of this size packs.
 pub(crate) fn room(m: usize, n: usize, k: usize) -> usize {
@@ -29,19 +27,110 @@ pub(crate) fn room(m: usize, n: usize, k: usize) -> usize {
 }
 
 /// The function for an instruction set.
-pub(crate) fn pick(level: crate::simd::Level) -> Run {
-    pick_small::<Small>(level)
+pub(crate) fn pick(level: Level) -> Run {
+    match level {
+        Level::Base => small::<[f32; LANES]>,
+        #[cfg(target_arch = "x86_64")]
+        Level::V3 => v3,
+        #[cfg(target_arch = "x86_64")]
+        Level::V4 => v4,
+    }
 }
 
-/// The only one of its kind, to fit [`versions!`].
-pub(crate) trait Kernel {}
-pub(crate) struct Small;
-impl Kernel for Small {}
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,fma")]
+unsafe fn v3(work: &Work) {
+    // SAFETY: the caller's promise.
+    unsafe { small::<[std::arch::x86_64::__m256; 2]>(work) }
+}
 
-versions!(pick_small<K: Kernel>, small, (work: &Work));
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx2,fma")]
+unsafe fn v4(work: &Work) {
+    // SAFETY: the caller's promise.
+    unsafe { small::<std::arch::x86_64::__m512>(work) }
+}
+
+/// [`LANES`] floats in registers.
+///
+/// Written with intrinsics, since sums in arrays do not stay in registers. Only to be used in functions that enable the instructions.
+trait Lanes: Copy {
+    fn zero() -> Self;
+    /// `self + x * b`, `b` read from memory.
+    ///
+    /// # Safety
+    /// There are as many floats at `b`.
+    unsafe fn add_product(self, x: f32, b: *const f32) -> Self;
+    fn to_array(self) -> [f32; LANES];
+}
+
+impl Lanes for [f32; LANES] {
+    #[inline(always)]
+    fn zero() -> Self {
+        [0.0; LANES]
+    }
+    #[inline(always)]
+    unsafe fn add_product(mut self, x: f32, b: *const f32) -> Self {
+        for (i, sum) in self.iter_mut().enumerate() {
+            // SAFETY: the caller's promise.
+            *sum += x * unsafe { *b.add(i) };
+        }
+        self
+    }
+    #[inline(always)]
+    fn to_array(self) -> [f32; LANES] {
+        self
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+mod x86 {
+    use std::arch::x86_64::{__m256, __m512, _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_set1_ps, _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_set1_ps};
+
+    use super::{LANES, Lanes};
+
+    impl Lanes for [__m256; 2] {
+        #[inline(always)]
+        fn zero() -> Self {
+            // SAFETY: the instructions are enabled where this is used.
+            unsafe { [_mm256_set1_ps(0.0); 2] }
+        }
+        #[inline(always)]
+        unsafe fn add_product(self, x: f32, b: *const f32) -> Self {
+            // SAFETY: the caller's promise; the instructions are enabled where this is used.
+            unsafe {
+                let x = _mm256_set1_ps(x);
+                [_mm256_fmadd_ps(x, _mm256_loadu_ps(b), self[0]), _mm256_fmadd_ps(x, _mm256_loadu_ps(b.add(8)), self[1])]
+            }
+        }
+        #[inline(always)]
+        fn to_array(self) -> [f32; LANES] {
+            // SAFETY: both are 16 floats.
+            unsafe { std::mem::transmute(self) }
+        }
+    }
+
+    impl Lanes for __m512 {
+        #[inline(always)]
+        fn zero() -> Self {
+            // SAFETY: the instructions are enabled where this is used.
+            unsafe { _mm512_set1_ps(0.0) }
+        }
+        #[inline(always)]
+        unsafe fn add_product(self, x: f32, b: *const f32) -> Self {
+            // SAFETY: the caller's promise; the instructions are enabled where this is used.
+            unsafe { _mm512_fmadd_ps(_mm512_set1_ps(x), _mm512_loadu_ps(b), self) }
+        }
+        #[inline(always)]
+        fn to_array(self) -> [f32; LANES] {
+            // SAFETY: both are 16 floats.
+            unsafe { std::mem::transmute(self) }
+        }
+    }
+}
 
 #[inline(always)]
-unsafe fn small<K: Kernel, const FMA: bool>(work: &Work) {
+unsafe fn small<V: Lanes>(work: &Work) {
     let padded = |n: usize| n.next_multiple_of(LANES);
     // Vectors run along the longer side: the product's transpose is the product of the transposes.
     let swap = work.m * padded(work.n) > work.n * padded(work.m);
@@ -73,15 +162,19 @@ unsafe fn small<K: Kernel, const FMA: bool>(work: &Work) {
     while j < n {
         let count = LANES.min(n - j);
         let mut i = 0;
-        while i + ROWS <= m {
-            // SAFETY: the rows and columns are inside of the matrices.
-            unsafe { rows::<ROWS, FMA>(i, j, k, count, a, (right, step), to) };
-            i += ROWS;
-        }
-        while i < m {
-            // SAFETY: as above.
-            unsafe { rows::<1, FMA>(i, j, k, count, a, (right, step), to) };
-            i += 1;
+        // SAFETY: the rows and columns are inside of the matrices.
+        unsafe {
+            while i + 6 <= m {
+                rows::<V, 6>(i, j, k, count, a, (right, step), to);
+                i += 6;
+            }
+            while i + 2 <= m {
+                rows::<V, 2>(i, j, k, count, a, (right, step), to);
+                i += 2;
+            }
+            if i < m {
+                rows::<V, 1>(i, j, k, count, a, (right, step), to);
+            }
         }
         j += LANES;
     }
@@ -92,29 +185,32 @@ unsafe fn small<K: Kernel, const FMA: bool>(work: &Work) {
 /// # Safety
 /// Row `i + R - 1` and column `j + count - 1` are inside of the matrices, and the right one has whole vectors.
 #[inline(always)]
-unsafe fn rows<const R: usize, const FMA: bool>(i: usize, j: usize, k: usize, count: usize, a: (*const f32, Steps), right: (*const f32, isize), to: (*mut f32, Steps)) {
-    let mut sums = [[0f32; LANES]; R];
+unsafe fn rows<V: Lanes, const R: usize>(
+    i: usize,
+    j: usize,
+    k: usize,
+    count: usize,
+    a: (*const f32, Steps),
+    right: (*const f32, isize),
+    to: (*mut f32, Steps),
+) {
+    let mut sums = [V::zero(); R];
     for l in 0..k {
-        // SAFETY: the right matrix has a whole vector at each row.
-        let b: &[f32; LANES] = unsafe { &*right.0.offset(l as isize * right.1).add(j).cast() };
+        let b = right.0.wrapping_offset(l as isize * right.1).wrapping_add(j);
         for (r, sum) in sums.iter_mut().enumerate() {
-            // SAFETY: inside of the left matrix.
-            let x = unsafe { *a.0.offset((i + r) as isize * a.1.row + l as isize * a.1.column) };
-            for c in 0..LANES {
-                sum[c] = if FMA { x.mul_add(b[c], sum[c]) } else { x * b[c] + sum[c] };
-            }
+            // SAFETY: inside of the left matrix, and the right one has a whole vector at each row.
+            *sum = unsafe { sum.add_product(*a.0.offset((i + r) as isize * a.1.row + l as isize * a.1.column), b) };
         }
     }
     for (r, sum) in sums.iter().enumerate() {
         let row = to.0.wrapping_offset((i + r) as isize * to.1.row + j as isize * to.1.column);
+        let sum = sum.to_array();
         // SAFETY: inside of the result.
         unsafe {
-            if to.1.column == 1 && count == LANES {
-                *row.cast() = *sum;
-            } else {
-                for (c, &x) in sum[..count].iter().enumerate() {
-                    *row.offset(c as isize * to.1.column) = x;
-                }
+            match (to.1.column, count) {
+                (1, LANES) => row.cast::<[f32; LANES]>().write_unaligned(sum),
+                (1, 8) => row.cast::<[f32; 8]>().write_unaligned([sum[0], sum[1], sum[2], sum[3], sum[4], sum[5], sum[6], sum[7]]),
+                (step, _) => sum[..count].iter().enumerate().for_each(|(c, &x)| *row.offset(c as isize * step) = x),
             }
         }
     }

@@ -18,7 +18,16 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
     let index = arguments.first().map_or(Ok(0), |a| a.parse())?;
     let gpu = block_on(Gpu::open(index))?;
-    let step = [(128, 512, 784, "nn"), (128, 256, 512, "nn"), (128, 10, 256, "nn"), (784, 512, 128, "tn"), (512, 256, 128, "tn"), (256, 10, 128, "tn"), (128, 512, 256, "nt"), (128, 256, 10, "nt")];
+    let step = [
+        (128, 512, 784, "nn"),
+        (128, 256, 512, "nn"),
+        (128, 10, 256, "nn"),
+        (784, 512, 128, "tn"),
+        (512, 256, 128, "tn"),
+        (256, 10, 128, "tn"),
+        (128, 512, 256, "nt"),
+        (128, 256, 10, "nt"),
+    ];
     let sizes: Vec<(usize, usize, usize, String)> = match &arguments[..] {
         [_, m, n, k, rest @ ..] => vec![(m.parse()?, n.parse()?, k.parse()?, rest.first().map_or("nn".into(), Clone::clone))],
         _ => step.iter().map(|&(m, n, k, t)| (m, n, k, t.to_string())).collect(),
@@ -35,7 +44,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                 chosen_total += seconds;
             }
             let flops = 2.0 * (m * n * k) as f64;
-            println!("{m:5} x {n:5} x {k:5} {transpose} {:9.1} us {:8.2} GFLOP/s  {}", seconds * 1e6, flops / seconds / 1e9, variant.map_or("(chosen)".into(), |v| format!("{v:?}")));
+            println!(
+                "{m:5} x {n:5} x {k:5} {transpose} {:9.1} us {:8.2} GFLOP/s  {}",
+                seconds * 1e6,
+                flops / seconds / 1e9,
+                variant.map_or("(chosen)".into(), |v| format!("{v:?}"))
+            );
         }
         best_total += best;
     }
@@ -44,7 +58,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 }
 
 fn variants(gpu: &Gpu) -> Vec<Variant> {
-    let mut variants = vec![Variant::Registers { rows: 4, columns: 4 }, Variant::Registers { rows: 8, columns: 8 }, Variant::Tiled { tile: 64 }];
+    let mut variants =
+        vec![Variant::Registers { rows: 4, columns: 4 }, Variant::Registers { rows: 8, columns: 8 }, Variant::Tiled { tile: 64 }];
     if !gpu.info().software {
         variants.push(Variant::Tiled { tile: 128 });
     }
@@ -66,6 +81,7 @@ fn time(gpu: &Gpu, sizes: [usize; 4], transpose: &str, variant: Option<Variant>)
     builder.matmul(out, (a, ta), (b, tb), sizes);
     builder.output(out);
     let plan = builder.finish();
+    let start = Instant::now();
     let mut executable = load(gpu, &plan, &Tuning { matmul: variant, merge: Some(false), ..Tuning::default() })?.executable;
     for input in 0..2 {
         let shape = plan.buffers[input].shape.clone();
@@ -73,6 +89,7 @@ fn time(gpu: &Gpu, sizes: [usize; 4], transpose: &str, variant: Option<Variant>)
     }
     executable.run()?;
     block_on(gpu.wait())?;
+    print!("loaded in {:6.1} ms ", start.elapsed().as_secs_f64() * 1e3);
     let mut runs = 1;
     loop {
         let start = Instant::now();

@@ -71,7 +71,11 @@ pub async fn adapters() -> Vec<AdapterInfo> {
 pub(crate) async fn adapter(index: usize) -> Result<(wgpu::Adapter, AdapterInfo)> {
     let mut found = usable().await;
     if index >= found.len() {
-        let there = if found.is_empty() { "there is no GPU with a driver that can run compute shaders".to_string() } else { format!("there are {}: {}", found.len(), names(&found)) };
+        let there = if found.is_empty() {
+            "there is no GPU with a driver that can run compute shaders".to_string()
+        } else {
+            format!("there are {}: {}", found.len(), names(&found))
+        };
         return Err(Error::Device { device: format!("gpu:{index}"), message: format!("no such adapter; {there}") });
     }
     Ok(found.swap_remove(index))
@@ -88,7 +92,8 @@ async fn usable() -> Vec<(wgpu::Adapter, AdapterInfo)> {
     descriptor.flags = wgpu::InstanceFlags::empty().with_env();
     let backends = descriptor.backends;
     let instance = wgpu::Instance::new(descriptor);
-    let mut found: Vec<(wgpu::Adapter, AdapterInfo)> = instance.enumerate_adapters(backends).await.into_iter().map(|adapter| (describe(&adapter), adapter)).map(|(i, a)| (a, i)).collect();
+    let mut found: Vec<(wgpu::Adapter, AdapterInfo)> =
+        instance.enumerate_adapters(backends).await.into_iter().map(|adapter| (describe(&adapter), adapter)).map(|(i, a)| (a, i)).collect();
     found.retain(|(adapter, info)| {
         let compute = adapter.get_downlevel_capabilities().flags.contains(wgpu::DownlevelFlags::COMPUTE_SHADERS);
         compute && info.limits.max_bindings >= 4 && info.limits.max_group >= noyau_shaders::MERGED_GROUP
@@ -111,7 +116,8 @@ fn describe(adapter: &wgpu::Adapter) -> AdapterInfo {
         wgpu::DeviceType::Other => DeviceKind::Other,
     };
     // Mesa's GL driver and SwiftShader under ANGLE do not say what they are.
-    let software = device_type == DeviceKind::Software || ["llvmpipe", "swiftshader", "softpipe"].iter().any(|n| info.name.to_lowercase().contains(n));
+    let software =
+        device_type == DeviceKind::Software || ["llvmpipe", "swiftshader", "softpipe"].iter().any(|n| info.name.to_lowercase().contains(n));
     let subgroups = features.contains(wgpu::Features::SUBGROUP) && info.subgroup_min_size == info.subgroup_max_size;
     AdapterInfo {
         index: 0,

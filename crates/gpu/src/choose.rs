@@ -100,20 +100,50 @@ impl Target {
         if m >= 32 && n >= 32 {
             return Variant::Tiled { tile: 64 };
         }
-        let side = |size: usize| if size >= 4 && tiles(4, 4) >= 4096 { 4 } else if size >= 2 && tiles(2, 2) >= 1024 { 2 } else { 1 };
+        let side = |size: usize| {
+            if size >= 4 && tiles(4, 4) >= 4096 {
+                4
+            } else if size >= 2 && tiles(2, 2) >= 1024 {
+                2
+            } else {
+                1
+            }
+        };
         Variant::Registers { rows: side(m), columns: side(n) }
     }
 
     fn software_matmul(&self, m: usize, n: usize, tiles: &dyn Fn(usize, usize) -> usize) -> Variant {
         if let Some(size @ 2..=16) = self.subgroup {
             let s = size as usize;
-            let rows = if m > s * 2 && tiles(s * 4, s * 4) >= 4 { 4 * s } else if m > s { 2 * s } else { s };
-            let columns = if n > s * 2 && tiles(rows, s * 4) >= 4 { 4 } else if n > s { 2 } else { 1 };
+            let rows = if m > s * 2 && tiles(s * 4, s * 4) >= 4 {
+                4 * s
+            } else if m > s {
+                2 * s
+            } else {
+                s
+            };
+            let columns = if n > s * 2 && tiles(rows, s * 4) >= 4 {
+                4
+            } else if n > s {
+                2
+            } else {
+                1
+            };
             if m >= s / 2 && n >= s / 2 {
                 return Variant::Subgroup { rows: rows as u32, columns, size };
             }
         }
-        let side = |size: usize| if size >= 8 && tiles(8, 8) >= 64 { 8 } else if size >= 4 && tiles(4, 4) >= 32 { 4 } else if size >= 2 && tiles(2, 2) >= 32 { 2 } else { 1 };
+        let side = |size: usize| {
+            if size >= 8 && tiles(8, 8) >= 64 {
+                8
+            } else if size >= 4 && tiles(4, 4) >= 32 {
+                4
+            } else if size >= 2 && tiles(2, 2) >= 32 {
+                2
+            } else {
+                1
+            }
+        };
         Variant::Registers { rows: side(m), columns: side(n) }
     }
 }

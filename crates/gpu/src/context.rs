@@ -6,12 +6,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use noyau_compile::{Limits, Plan};
 use noyau_tensor::{Array, Error, Result, State};
 
+use crate::Executable;
 use crate::adapter::{AdapterInfo, adapter};
 use crate::choose::Tuning;
-use crate::memory::{ARENA_BYTES, Memory, Storage, States};
+use crate::memory::{ARENA_BYTES, Memory, States, Storage};
 use crate::pipelines::Pipelines;
 use crate::wait::signal;
-use crate::Executable;
 
 /// An open device: clones share it.
 #[derive(Clone)]
@@ -26,6 +26,8 @@ pub(crate) struct Device {
     pub states: States,
     pub checked: AtomicBool,
     objects: AtomicU64,
+    /// Buffers through which values come back, while nobody uses them.
+    staging: Mutex<Vec<Storage>>,
     /// The first thing that went wrong outside of any call.
     fault: Arc<Mutex<Option<Error>>>,
 }
@@ -47,8 +49,16 @@ impl Gpu {
         let (adapter, info) = adapter(index).await?;
         // What is not used is not asked for.
         let features = if info.subgroup.is_some() { wgpu::Features::SUBGROUP } else { wgpu::Features::empty() };
-        let descriptor = wgpu::DeviceDescriptor { label: Some("noyau"), required_features: features, required_limits: adapter.limits(), ..Default::default() };
-        let refused = |e: wgpu::RequestDeviceError| Error::Device { device: info.to_string(), message: format!("the driver refused to open it: {e}") };
+        let descriptor = wgpu::DeviceDescriptor {
+            label: Some("noyau"),
+            required_features: features,
+            required_limits: adapter.limits(),
+            ..Default::default()
+        };
+        let refused = |e: wgpu::RequestDeviceError| Error::Device {
+            device: info.to_string(),
+            message: format!("the driver refused to open it: {e}"),
+        };
         let (device, queue) = adapter.request_device(&descriptor).await.map_err(refused)?;
         let fault = Arc::new(Mutex::new(None));
         let name = info.to_string();
@@ -63,7 +73,17 @@ impl Gpu {
                 *lock(&keep) = Some(Error::DeviceLost { device: name.clone(), message });
             }
         });
-        Ok(Gpu(Arc::new(Device { info, device, queue, pipelines: Pipelines::default(), states: States::default(), checked: AtomicBool::new(false), objects: AtomicU64::new(0), fault })))
+        Ok(Gpu(Arc::new(Device {
+            info,
+            device,
+            queue,
+            pipelines: Pipelines::default(),
+            states: States::default(),
+            checked: AtomicBool::new(false),
+            objects: AtomicU64::new(0),
+            staging: Mutex::default(),
+            fault,
+        })))
     }
 
     /// What it is.
@@ -76,7 +96,12 @@ impl Gpu {
         let limits = &self.0.info.limits;
         let bytes = limits.max_buffer_bytes.min(limits.max_binding_bytes);
         // One binding stays in reserve: the states that a kernel uses may lie in two arenas.
-        Limits { max_bindings: limits.max_bindings.min(16) - 1, arena_bytes: ARENA_BYTES, max_buffer_bytes: usize::try_from(bytes).unwrap_or(usize::MAX), ..Limits::GPU }
+        Limits {
+            max_bindings: limits.max_bindings.min(16) - 1,
+            arena_bytes: ARENA_BYTES,
+            max_buffer_bytes: usize::try_from(bytes).unwrap_or(usize::MAX),
+            ..Limits::GPU
+        }
     }
 
     /// Puts a value into memory that lasts until the last clone of the result is dropped.
@@ -96,9 +121,7 @@ impl Gpu {
 
     /// A memory's value, after everything that was submitted before.
     pub async fn read(&self, memory: &Memory) -> Result<Array> {
-        let bytes = memory.bytes();
-        let staging = self.0.staging(bytes).await?;
-        let words = self.0.fetch(memory.storage(), memory.offset(), bytes, &staging).await?;
+        let words = self.0.read(memory.storage(), memory.offset(), memory.bytes()).await?;
         Array::from_words(memory.shape(), memory.dtype(), words)
     }
 
@@ -108,7 +131,12 @@ impl Gpu {
     }
 
     /// As [`Gpu::load`], with kernels' variants given by hand: for tests and measurements.
-    pub async fn load_tuned(&self, plan: Arc<Plan>, tuning: &Tuning, states: &mut dyn FnMut(&Arc<State>) -> Result<Memory>) -> Result<Executable> {
+    pub async fn load_tuned(
+        &self,
+        plan: Arc<Plan>,
+        tuning: &Tuning,
+        states: &mut dyn FnMut(&Arc<State>) -> Result<Memory>,
+    ) -> Result<Executable> {
         Executable::load(self, plan, tuning, states).await
     }
 
@@ -163,11 +191,9 @@ impl Device {
         let inner = self.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
         let made = make();
         let errors = (inner.pop(), middle.pop(), outer.pop());
-        for error in [errors.0.await, errors.1.await, errors.2.await] {
-            if let Some(error) = error {
-                self.check()?;
-                return Err(of_wgpu(&self.info.to_string(), error));
-            }
+        if let Some(error) = [errors.0.await, errors.1.await, errors.2.await].into_iter().flatten().next() {
+            self.check()?;
+            return Err(of_wgpu(&self.info.to_string(), error));
         }
         Ok(made)
     }
@@ -179,7 +205,10 @@ impl Device {
         if bytes <= most {
             return Ok(());
         }
-        Err(Error::OutOfMemory { device: self.info.to_string(), message: format!("{what} needs a buffer of {bytes} bytes, this device has them up to {most} bytes") })
+        Err(Error::OutOfMemory {
+            device: self.info.to_string(),
+            message: format!("{what} needs a buffer of {bytes} bytes, this device has them up to {most} bytes"),
+        })
     }
 
     /// A buffer that kernels read and write.
@@ -188,9 +217,35 @@ impl Device {
         self.buffer(bytes, wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST, what).await
     }
 
-    /// A buffer through which values come back.
-    pub async fn staging(&self, bytes: u64) -> Result<Storage> {
-        self.buffer(bytes, wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST, "reading").await
+    /// Takes a buffer through which so many bytes can come back: a spare one, or a new one. Sizes are powers of two, so that a few serve all.
+    async fn take_staging(&self, bytes: u64) -> Result<Storage> {
+        let spare = {
+            let mut staging = lock(&self.staging);
+            let fits = (0..staging.len()).filter(|&i| staging[i].buffer.size() >= bytes).min_by_key(|&i| staging[i].buffer.size());
+            fits.map(|i| staging.swap_remove(i))
+        };
+        match spare {
+            Some(storage) => Ok(storage),
+            None => {
+                self.buffer(bytes.max(256).next_power_of_two(), wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST, "reading")
+                    .await
+            }
+        }
+    }
+
+    /// Sees to it that values of so many bytes can be read without making a buffer.
+    pub async fn prepare_reading(&self, bytes: u64) -> Result<()> {
+        let staging = self.take_staging(bytes).await?;
+        lock(&self.staging).push(staging);
+        Ok(())
+    }
+
+    /// Waits for bytes of a buffer.
+    pub async fn read(&self, storage: &Storage, offset: u64, bytes: u64) -> Result<Vec<u32>> {
+        let staging = self.take_staging(bytes).await?;
+        let words = self.fetch(storage, offset, bytes, &staging).await?;
+        lock(&self.staging).push(staging);
+        Ok(words)
     }
 
     async fn buffer(&self, bytes: u64, usage: wgpu::BufferUsages, what: &str) -> Result<Storage> {
@@ -201,7 +256,9 @@ impl Device {
         self.count();
         match made {
             Ok(buffer) => Ok(Storage::new(buffer)),
-            Err(Error::OutOfMemory { device, .. }) => Err(Error::OutOfMemory { device, message: format!("{what} needs {bytes} bytes more than there are free") }),
+            Err(Error::OutOfMemory { device, .. }) => {
+                Err(Error::OutOfMemory { device, message: format!("{what} needs {bytes} bytes more than there are free") })
+            }
             Err(error) => Err(error),
         }
     }
@@ -214,7 +271,7 @@ impl Device {
     }
 
     /// Copies bytes to a staging buffer and waits for them.
-    pub async fn fetch(&self, storage: &Storage, offset: u64, bytes: u64, staging: &Storage) -> Result<Vec<u32>> {
+    async fn fetch(&self, storage: &Storage, offset: u64, bytes: u64, staging: &Storage) -> Result<Vec<u32>> {
         self.check()?;
         if bytes == 0 {
             return Ok(Vec::new());
@@ -226,7 +283,10 @@ impl Device {
         let (done, signal) = signal();
         slice.map_async(wgpu::MapMode::Read, done);
         self.poll()?;
-        let failed = |e: &dyn std::fmt::Display| Error::Device { device: self.info.to_string(), message: format!("reading {bytes} bytes back failed: {e}") };
+        let failed = |e: &dyn std::fmt::Display| Error::Device {
+            device: self.info.to_string(),
+            message: format!("reading {bytes} bytes back failed: {e}"),
+        };
         signal.await.map_err(|e| failed(&e))?;
         let words = {
             let view = slice.get_mapped_range().map_err(|e| failed(&e))?;

@@ -2,14 +2,14 @@
 
 use std::collections::VecDeque;
 use std::fmt::Write;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use noyau_compile::Plan;
 use noyau_compile::plan::{BufferId, BufferKind};
 use noyau_tensor::{Array, Error, Result, State};
 
 use crate::choose::{Target, Tuning};
-use crate::context::{Device, lock};
+use crate::context::Device;
 use crate::lower::{Home, Launch, Lowering};
 use crate::memory::{ALIGNMENT, ARENA_BYTES, Storage};
 use crate::pipelines::Pipeline;
@@ -26,8 +26,6 @@ pub struct Executable {
     homes: Vec<Home>,
     launches: Vec<Launch>,
     bound: Vec<(Arc<Pipeline>, wgpu::BindGroup)>,
-    /// The buffer through which outputs come back, while nobody uses it.
-    staging: Mutex<Option<Storage>>,
     in_flight: VecDeque<wgpu::SubmissionIndex>,
     /// Keeps the states' memory.
     _states: Vec<Memory>,
@@ -40,7 +38,12 @@ impl std::fmt::Debug for Executable {
 }
 
 impl Executable {
-    pub(crate) async fn load(gpu: &Gpu, plan: Arc<Plan>, tuning: &Tuning, states: &mut dyn FnMut(&Arc<State>) -> Result<Memory>) -> Result<Executable> {
+    pub(crate) async fn load(
+        gpu: &Gpu,
+        plan: Arc<Plan>,
+        tuning: &Tuning,
+        states: &mut dyn FnMut(&Arc<State>) -> Result<Memory>,
+    ) -> Result<Executable> {
         let device = &*gpu.0;
         device.check()?;
         let placed = Placed::new(device, &plan, states)?;
@@ -64,16 +67,27 @@ impl Executable {
         let modules: Vec<_> = launches.iter().map(|l| (&l.module, &l.bindings[..])).collect();
         let pipelines = device.pipelines.get(device, &modules).await?;
         let bind = |(launch, pipeline): (&Launch, Arc<Pipeline>)| {
-            let entry = |(i, &s): (usize, &usize)| wgpu::BindGroupEntry { binding: i as u32, resource: storages[s].buffer.as_entire_binding() };
+            let entry =
+                |(i, &s): (usize, &usize)| wgpu::BindGroupEntry { binding: i as u32, resource: storages[s].buffer.as_entire_binding() };
             let entries: Vec<_> = launch.storages.iter().enumerate().map(entry).collect();
             device.count();
-            let group = device.device.create_bind_group(&wgpu::BindGroupDescriptor { label: None, layout: &pipeline.layout, entries: &entries });
+            let group =
+                device.device.create_bind_group(&wgpu::BindGroupDescriptor { label: None, layout: &pipeline.layout, entries: &entries });
             (pipeline, group)
         };
         let bound = device.scoped(|| launches.iter().zip(pipelines).map(bind).collect()).await?;
         let largest = plan.outputs.iter().map(|b| plan.buffers[b.0].len() * 4).max().unwrap_or(0);
-        let staging = Mutex::new(Some(device.staging(largest as u64).await?));
-        Ok(Executable { gpu: gpu.clone(), plan, storages, homes: placed.homes, launches, bound, staging, in_flight: VecDeque::with_capacity(IN_FLIGHT), _states: placed.states })
+        device.prepare_reading(largest as u64).await?;
+        Ok(Executable {
+            gpu: gpu.clone(),
+            plan,
+            storages,
+            homes: placed.homes,
+            launches,
+            bound,
+            in_flight: VecDeque::with_capacity(IN_FLIGHT),
+            _states: placed.states,
+        })
     }
 
     /// Gives an input its value for the runs that follow.
@@ -85,7 +99,10 @@ impl Executable {
         let buffer = &self.plan.buffers[id.0];
         if value.shape()[..] != buffer.shape[..] || value.dtype() != buffer.dtype {
             let wanted = noyau_tensor::Shape::from(&buffer.shape[..]);
-            return Err(Error::argument("input", format!("input {input} is {} {wanted}, got {} {}", buffer.dtype, value.dtype(), value.shape())));
+            return Err(Error::argument(
+                "input",
+                format!("input {input} is {} {wanted}, got {} {}", buffer.dtype, value.dtype(), value.shape()),
+            ));
         }
         let Home { storage, offset } = self.homes[id.0];
         self.gpu.0.write(&self.storages[storage], offset as u64 * 4, value.words());
@@ -130,15 +147,8 @@ impl Executable {
             return Err(Error::argument("buffer", format!("there is no buffer {}, the plan has {}", id.0, self.plan.buffers.len())));
         };
         let bytes = buffer.len() as u64 * 4;
-        let kept = lock(&self.staging).take().filter(|s| s.buffer.size() >= bytes);
-        // Somebody else may be reading at this moment, or a buffer larger than all outputs is asked for.
-        let staging = match kept {
-            Some(staging) => staging,
-            None => device.staging(bytes).await?,
-        };
         let Home { storage, offset } = self.homes[id.0];
-        let words = device.fetch(&self.storages[storage], offset as u64 * 4, bytes, &staging).await?;
-        lock(&self.staging).get_or_insert(staging);
+        let words = device.read(&self.storages[storage], offset as u64 * 4, bytes).await?;
         Array::from_words(&buffer.shape[..], buffer.dtype, words)
     }
 
@@ -152,7 +162,13 @@ impl Executable {
         let mut text = String::new();
         for (i, launch) in self.launches.iter().enumerate() {
             let [x, y] = launch.module.grid;
-            let _ = writeln!(text, "{i}: {} ({x} x {y} workgroups of {}, {} bindings)", launch.names.join("; "), launch.module.group, launch.storages.len());
+            let _ = writeln!(
+                text,
+                "{i}: {} ({x} x {y} workgroups of {}, {} bindings)",
+                launch.names.join("; "),
+                launch.module.group,
+                launch.storages.len()
+            );
         }
         text
     }
@@ -209,14 +225,26 @@ impl Placed {
             homes.push(match &buffer.kind {
                 BufferKind::Slot(slot) => match (slots.get(*slot), plan.slots.get(*slot)) {
                     (Some(home), Some(&length)) if length >= buffer.len() => *home,
-                    _ => return Err(Error::Internal(format!("a buffer of {} elements is in slot {slot}, which is not that long", buffer.len()))),
+                    _ => {
+                        return Err(Error::Internal(format!(
+                            "a buffer of {} elements is in slot {slot}, which is not that long",
+                            buffer.len()
+                        )));
+                    }
                 },
                 BufferKind::Input(i) => place(&mut storages, buffer.len(), &|| format!("input {i} of shape {:?}", buffer.shape))?,
                 BufferKind::Constant(_) => place(&mut storages, buffer.len(), &|| format!("a constant of shape {:?}", buffer.shape))?,
                 BufferKind::State(state) => {
                     let memory = states(state)?;
                     if memory.shape()[..] != buffer.shape[..] || memory.dtype() != buffer.dtype {
-                        return Err(Error::Internal(format!("state {} is {} {:?} in the plan, {} {} in memory", state.name(), buffer.dtype, buffer.shape, memory.dtype(), memory.shape())));
+                        return Err(Error::Internal(format!(
+                            "state {} is {} {:?} in the plan, {} {} in memory",
+                            state.name(),
+                            buffer.dtype,
+                            buffer.shape,
+                            memory.dtype(),
+                            memory.shape()
+                        )));
                     }
                     let known = storages.iter().position(|s| matches!(s, Planned::State(storage, _) if storage.id == memory.storage().id));
                     let storage = known.unwrap_or_else(|| {

@@ -62,7 +62,11 @@ impl Lowering<'_> {
         let mut turns = 0;
         for i in 0..self.plan.kernels.len() {
             let cost = self.merged_cost(i)?;
-            let fits = |cost: u64| turns + cost <= MERGED_TURNS && run.len() < MERGED_KERNELS && self.storages(run.iter().copied().chain([i])).len() <= self.target.max_bindings;
+            let fits = |cost: u64| {
+                turns + cost <= MERGED_TURNS
+                    && run.len() < MERGED_KERNELS
+                    && self.storages(run.iter().copied().chain([i])).len() <= self.target.max_bindings
+            };
             match cost {
                 Some(cost) if fits(cost) => {
                     turns += cost;
@@ -86,7 +90,10 @@ impl Lowering<'_> {
 
     /// How long an invocation of a shared launch would be at a kernel; `None` when it should not share one.
     fn merged_cost(&self, i: usize) -> Result<Option<u64>> {
-        if self.tuning.merge == Some(false) || !self.storages([i]).iter().all(|&s| self.arenas[s]) || self.storages([i]).len() > self.target.max_bindings {
+        if self.tuning.merge == Some(false)
+            || !self.storages([i]).iter().all(|&s| self.arenas[s])
+            || self.storages([i]).len() > self.target.max_bindings
+        {
             return Ok(None);
         }
         let (layout, _) = self.layout(&[i], &[]);
@@ -134,7 +141,14 @@ impl Lowering<'_> {
         if storages.len() > self.target.max_bindings {
             return Err(Error::Device {
                 device: self.target.name.clone(),
-                message: format!("kernel {} ({}:{}) binds {} buffers, this device binds {}", kernel.name, kernel.location.file(), kernel.location.line(), storages.len(), self.target.max_bindings),
+                message: format!(
+                    "kernel {} ({}:{}) binds {} buffers, this device binds {}",
+                    kernel.name,
+                    kernel.location.file(),
+                    kernel.location.line(),
+                    storages.len(),
+                    self.target.max_bindings
+                ),
             });
         }
         for phase in self.phases(i, &choice, &layout)?.into_iter().filter(|p| !p.work.is_empty()) {
@@ -142,7 +156,12 @@ impl Lowering<'_> {
                 noyau_shaders::Work::Items(count) => count,
                 noyau_shaders::Work::Groups { .. } => 0,
             };
-            launches.push(launch(single(&phase, &layout, self.target.item_group(items))?, &layout, storages.clone(), std::slice::from_ref(&phase)));
+            launches.push(launch(
+                single(&phase, &layout, self.target.item_group(items))?,
+                &layout,
+                storages.clone(),
+                std::slice::from_ref(&phase),
+            ));
         }
         Ok(())
     }
@@ -161,7 +180,9 @@ impl Lowering<'_> {
             (KernelKind::Loop(l), Choice::Rows(how)) => Ok(vec![rows(i, name, l, layout, *how)?]),
             (KernelKind::Matmul(m), Choice::Matmul(variant)) => Ok(vec![matmul(i, name, m, layout, *variant)?]),
             (KernelKind::Scatter(s), Choice::Scatter) => scatter(i, name, s, layout),
-            (KernelKind::Loop(_) | KernelKind::Matmul(_) | KernelKind::Scatter(_), _) => Err(Error::Internal(format!("kernel {name} got another kind's variant"))),
+            (KernelKind::Loop(_) | KernelKind::Matmul(_) | KernelKind::Scatter(_), _) => {
+                Err(Error::Internal(format!("kernel {name} got another kind's variant")))
+            }
         }
     }
 
@@ -185,7 +206,8 @@ impl Lowering<'_> {
         let used: Vec<BufferId> = kernels.iter().flat_map(|&i| buffers(&self.plan.kernels[i])).collect();
         let written: Vec<usize> = kernels.iter().flat_map(|&i| self.plan.kernels[i].writes()).map(|b| self.homes[b.0].storage).collect();
         for &storage in &storages {
-            let mut types: Vec<DType> = used.iter().filter(|b| self.homes[b.0].storage == storage).map(|b| self.plan.buffers[b.0].dtype).collect();
+            let mut types: Vec<DType> =
+                used.iter().filter(|b| self.homes[b.0].storage == storage).map(|b| self.plan.buffers[b.0].dtype).collect();
             types.sort();
             types.dedup();
             let write = written.contains(&storage);

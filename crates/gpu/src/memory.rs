@@ -54,7 +54,10 @@ impl Memory {
     /// Memory for a value: a part of an arena, or a buffer of its own.
     pub(crate) async fn allocate(device: &Device, shape: &Shape, dtype: DType) -> Result<Memory> {
         let Some(count) = shape.checked_numel() else {
-            return Err(Error::OutOfMemory { device: device.info.to_string(), message: format!("a state of shape {shape} has more elements than any memory") });
+            return Err(Error::OutOfMemory {
+                device: device.info.to_string(),
+                message: format!("a state of shape {shape} has more elements than any memory"),
+            });
         };
         let bytes = count as u64 * dtype.size() as u64;
         let what = format!("a state of shape {shape}");
@@ -99,7 +102,10 @@ impl Memory {
         if value.shape() == self.shape() && value.dtype() == self.dtype() {
             return Ok(());
         }
-        Err(Error::argument("write", format!("the state is {} {}, the value {} {}", self.dtype(), self.shape(), value.dtype(), value.shape())))
+        Err(Error::argument(
+            "write",
+            format!("the state is {} {}, the value {} {}", self.dtype(), self.shape(), value.dtype(), value.shape()),
+        ))
     }
 }
 

@@ -25,7 +25,10 @@ fn layer(builder: &mut Builder, x: BufferId, w: BufferId, b: BufferId, [m, k, n]
     }
     body.store(y, out, Index::identity(&[m, n]));
     let matrix = |buffer, columns| Matrix { buffer, offset: 0, batch_strides: vec![], row_stride: columns, column_stride: 1 };
-    builder.kernel("matmul+add+tanh", KernelKind::Matmul(Matmul { batch: vec![], m, n, k, a: matrix(x, k), b: matrix(w, n), body: body.body }));
+    builder.kernel(
+        "matmul+add+tanh",
+        KernelKind::Matmul(Matmul { batch: vec![], m, n, k, a: matrix(x, k), b: matrix(w, n), body: body.body }),
+    );
     out
 }
 
@@ -178,7 +181,9 @@ fn nothing_is_made_in_steady_state() {
         // A second executable of the same plan compiles nothing: an arena, a staging buffer and the bind group are all it makes.
         let made = gpu.objects_created();
         let states = &memories;
-        let again = block_on(gpu.load(Arc::new(plan.clone()), &mut |s| Ok(states.iter().find(|(k, _)| k.id() == s.id()).unwrap().1.clone()))).unwrap();
+        let again =
+            block_on(gpu.load(Arc::new(plan.clone()), &mut |s| Ok(states.iter().find(|(k, _)| k.id() == s.id()).unwrap().1.clone())))
+                .unwrap();
         assert_eq!(gpu.objects_created() - made, 3);
         drop(again);
     }

@@ -9,7 +9,8 @@ use support::{Builder, check, gpus, noise_array};
 fn product(gpu: &Gpu, sizes: [usize; 4], ta: bool, tb: bool, variant: Option<Variant>) {
     let [batch, m, n, k] = sizes;
     let mut builder = Builder::default();
-    let (shape_a, shape_b) = ([batch, if ta { k } else { m }, if ta { m } else { k }], [batch, if tb { n } else { k }, if tb { k } else { n }]);
+    let (shape_a, shape_b) =
+        ([batch, if ta { k } else { m }, if ta { m } else { k }], [batch, if tb { n } else { k }, if tb { k } else { n }]);
     let a = builder.input(&shape_a, DType::F32);
     let b = builder.input(&shape_b, DType::F32);
     let out = builder.slot(&[batch, m, n], DType::F32);

@@ -52,12 +52,26 @@ const BINARY: [BinaryOp; 17] = [
 
 /// Arguments where the function is finite, its edges among them.
 fn arguments(op: UnaryOp) -> Vec<f32> {
-    let all = [0.0, 0.25, 0.5, 1.5, 2.5, -0.5, -1.5, -2.5, 1e-3, -1e-3, 1e-6, 0.624, 0.626, -0.9, 3.0, -3.9, 7.5, -20.0, 42.0, 80.0, -80.0, 1000.0, -1000.25];
+    let all = [
+        0.0, 0.25, 0.5, 1.5, 2.5, -0.5, -1.5, -2.5, 1e-3, -1e-3, 1e-6, 0.624, 0.626, -0.9, 3.0, -3.9, 7.5, -20.0, 42.0, 80.0, -80.0,
+        1000.0, -1000.25,
+    ];
     let positive = [1e-30, 1e-6, 0.1, 0.3, 0.5, 1.0, 1.0000001, 2.0, 9.0, 100.0, 1e10, 1e30];
     match op {
-        UnaryOp::Neg | UnaryOp::Abs | UnaryOp::Sign | UnaryOp::Floor | UnaryOp::Ceil | UnaryOp::Round | UnaryOp::Relu | UnaryOp::Not | UnaryOp::Sin | UnaryOp::Cos => all.to_vec(),
+        UnaryOp::Neg
+        | UnaryOp::Abs
+        | UnaryOp::Sign
+        | UnaryOp::Floor
+        | UnaryOp::Ceil
+        | UnaryOp::Round
+        | UnaryOp::Relu
+        | UnaryOp::Not
+        | UnaryOp::Sin
+        | UnaryOp::Cos => all.to_vec(),
         UnaryOp::Tanh | UnaryOp::Erf => all.into_iter().chain([100.0, -100.0, 1e30, -1e30, 4.1, 9.9]).collect(),
-        UnaryOp::Exp | UnaryOp::Expm1 => vec![0.0, 1e-6, -1e-6, 1e-3, 0.49, 0.51, -0.49, -0.51, 1.0, -1.0, 10.0, -10.0, 80.0, -80.0, -200.0, -1e30],
+        UnaryOp::Exp | UnaryOp::Expm1 => {
+            vec![0.0, 1e-6, -1e-6, 1e-3, 0.49, 0.51, -0.49, -0.51, 1.0, -1.0, 10.0, -10.0, 80.0, -80.0, -200.0, -1e30]
+        }
         UnaryOp::Sqrt => positive.into_iter().chain([0.0]).collect(),
         UnaryOp::Rsqrt | UnaryOp::Log => positive.to_vec(),
         UnaryOp::Recip => positive.into_iter().chain([-0.5, -1e6]).collect(),
@@ -66,7 +80,11 @@ fn arguments(op: UnaryOp) -> Vec<f32> {
 }
 
 /// `out = f(in..)` over vectors.
-fn elementwise(arrays: &[Array], result: DType, make: impl Fn(&mut BodyBuilder, &[noyau_compile::plan::ValueId]) -> noyau_compile::plan::ValueId) -> Plan {
+fn elementwise(
+    arrays: &[Array],
+    result: DType,
+    make: impl Fn(&mut BodyBuilder, &[noyau_compile::plan::ValueId]) -> noyau_compile::plan::ValueId,
+) -> Plan {
     let mut builder = Builder::default();
     let shape = [arrays[0].len()];
     let inputs: Vec<_> = arrays.iter().map(|a| builder.input(&shape, a.dtype())).collect();
@@ -157,7 +175,12 @@ fn binary_ops() {
             }
             if op == BinaryOp::Pow {
                 // A negative base takes whole exponents only; 0 to a negative power is infinite.
-                (a, b) = a.into_iter().zip(b).filter(|&(a, b)| (a > 0.0 || b == b.floor()) && (a != 0.0 || b >= 0.0)).filter(|&(a, b)| (f64::from(b) * f64::from(a.abs()).ln()).abs() < 80.0).unzip();
+                (a, b) = a
+                    .into_iter()
+                    .zip(b)
+                    .filter(|&(a, b)| (a > 0.0 || b == b.floor()) && (a != 0.0 || b >= 0.0))
+                    .filter(|&(a, b)| (f64::from(b) * f64::from(a.abs()).ln()).abs() < 80.0)
+                    .unzip();
                 a.extend([2.0, 10.0, -3.0, -3.0, 0.9, 1.0, -1.0, -1.0]);
                 b.extend([100.0, -30.0, 17.0, 18.0, 200.5, 1e30, 21.0, 22.0]);
             }
@@ -182,7 +205,8 @@ fn binary_ops() {
 
 #[test]
 fn conversions() {
-    let floats = [0.0f32, 0.9, -0.9, 1.5, -1.5, 2147483520.0, 2147483648.0, 4294967040.0, 4294967296.0, -2147483648.0, -1e20, 1e20, f32::NAN];
+    let floats =
+        [0.0f32, 0.9, -0.9, 1.5, -1.5, 2147483520.0, 2147483648.0, 4294967040.0, 4294967296.0, -2147483648.0, -1e20, 1e20, f32::NAN];
     for gpu in gpus() {
         for array in [vector(&floats), vector(&INTS), vector(&UINTS), vector(&[true, false])] {
             for to in [DType::F32, DType::I32, DType::U32, DType::Bool] {
@@ -198,10 +222,25 @@ fn conversions() {
 
 #[test]
 fn constants_are_exact() {
-    let values = [0.1, -0.0, 1e-40, f64::from(f32::MAX), f64::from(f32::MIN_POSITIVE), 1.0 / 3.0, -123456.789, 16777216.0, f64::INFINITY, f64::NEG_INFINITY];
+    let values = [
+        0.1,
+        -0.0,
+        1e-40,
+        f64::from(f32::MAX),
+        f64::from(f32::MIN_POSITIVE),
+        1.0 / 3.0,
+        -123456.789,
+        16777216.0,
+        f64::INFINITY,
+        f64::NEG_INFINITY,
+    ];
     for gpu in gpus() {
         let mut builder = Builder::default();
-        let scalars: Vec<Scalar> = values.iter().map(|&v| Scalar::Float(v)).chain([Scalar::Int(i32::MIN), Scalar::Int(-5), Scalar::Uint(u32::MAX), Scalar::Bool(true)]).collect();
+        let scalars: Vec<Scalar> = values
+            .iter()
+            .map(|&v| Scalar::Float(v))
+            .chain([Scalar::Int(i32::MIN), Scalar::Int(-5), Scalar::Uint(u32::MAX), Scalar::Bool(true)])
+            .collect();
         for &scalar in &scalars {
             let out = builder.slot(&[1], scalar.dtype());
             let mut body = BodyBuilder::default();
@@ -223,8 +262,14 @@ fn constants_are_exact() {
 #[test]
 fn random_numbers() {
     for gpu in gpus() {
-        let arrays = [vector(&(0..300).map(|i: u32| i * 77_777).collect::<Vec<u32>>()), vector(&(0..300).collect::<Vec<u32>>()), vector(&[0xdead_beefu32; 300])];
-        let plan = elementwise(&arrays, DType::U32, |body, v| body.push(Instr::Philox { stream: 3, index: v[0], step: v[1], seed: v[2] }, DType::U32, Level::Outer));
+        let arrays = [
+            vector(&(0..300).map(|i: u32| i * 77_777).collect::<Vec<u32>>()),
+            vector(&(0..300).collect::<Vec<u32>>()),
+            vector(&[0xdead_beefu32; 300]),
+        ];
+        let plan = elementwise(&arrays, DType::U32, |body, v| {
+            body.push(Instr::Philox { stream: 3, index: v[0], step: v[1], seed: v[2] }, DType::U32, Level::Outer)
+        });
         check(&gpu, &plan, &arrays, &Tuning::default(), 0.0);
     }
 }

@@ -46,8 +46,11 @@ fn reductions() {
     for gpu in gpus() {
         for tuning in tunings() {
             for columns in [false, true] {
-                for (outer, inner) in [(&[7][..], &[33][..]), (&[1], &[1000]), (&[], &[300]), (&[5, 3], &[4, 9]), (&[70], &[1]), (&[3], &[257]), (&[2], &[0])] {
-                    let shape: Vec<usize> = if columns { inner.iter().chain(outer).copied().collect() } else { outer.iter().chain(inner).copied().collect() };
+                for (outer, inner) in
+                    [(&[7][..], &[33][..]), (&[1], &[1000]), (&[], &[300]), (&[5, 3], &[4, 9]), (&[70], &[1]), (&[3], &[257]), (&[2], &[0])]
+                {
+                    let shape: Vec<usize> =
+                        if columns { inner.iter().chain(outer).copied().collect() } else { outer.iter().chain(inner).copied().collect() };
                     check(&gpu, &reduction(ReduceOp::Sum, DType::F32, outer, inner, columns), &[noise_array(&shape, 5)], &tuning, 1e-5);
                 }
             }
@@ -67,7 +70,13 @@ fn reductions() {
         }
         // As long as a planner lets them become.
         check(&gpu, &reduction(ReduceOp::Sum, DType::F32, &[2], &[8192], false), &[noise_array(&[2, 8192], 1)], &Tuning::default(), 1e-5);
-        check(&gpu, &reduction(ReduceOp::Sum, DType::F32, &[300], &[8192], true), &[noise_array(&[8192, 300], 1)], &Tuning::default(), 1e-4);
+        check(
+            &gpu,
+            &reduction(ReduceOp::Sum, DType::F32, &[300], &[8192], true),
+            &[noise_array(&[8192, 300], 1)],
+            &Tuning::default(),
+            1e-4,
+        );
     }
 }
 
@@ -206,7 +215,13 @@ fn scatters() {
                 // One more place than there is: such elements go nowhere.
                 let places: Vec<u32> = (0..before * count * after).map(|i| (i * 7 % (size + 1)) as u32).collect();
                 let places = Array::new([before, count, after], &places).unwrap();
-                check(&gpu, &builder.finish(), &[noise_array(&[before, count, after], 4), places], &Tuning { merge, ..Tuning::default() }, 1e-4);
+                check(
+                    &gpu,
+                    &builder.finish(),
+                    &[noise_array(&[before, count, after], 4), places],
+                    &Tuning { merge, ..Tuning::default() },
+                    1e-4,
+                );
             }
         }
     }

@@ -28,7 +28,14 @@ pub(super) fn phase(id: usize, name: &str, kernel: &Matmul, layout: &Layout, row
     results(&mut text, id, kernel, rows, columns);
     let function = format!("k{id}");
     let code = format!("{}fn {function}(item: u32) {{\n{}}}\n", epilogue(id, kernel, layout)?, text.finish());
-    Ok(Phase { name: format!("{name} [registers {rows}x{columns}]"), code, function, work: Work::Items(items), iterations: (whole / UNROLL) as u64, shared: Vec::new() })
+    Ok(Phase {
+        name: format!("{name} [registers {rows}x{columns}]"),
+        code,
+        function,
+        work: Work::Items(items),
+        iterations: (whole / UNROLL) as u64,
+        shared: Vec::new(),
+    })
 }
 
 /// The places of the tile's rows of `a` and columns of `b`, and its sums.

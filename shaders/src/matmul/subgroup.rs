@@ -69,5 +69,12 @@ pub(super) fn phase(id: usize, name: &str, kernel: &Matmul, layout: &Layout, row
     let function = format!("k{id}");
     let code = format!("{}fn {function}(group: u32, lid: u32) {{\n{}}}\n", epilogue(id, kernel, layout)?, text.finish());
     let work = Work::Groups { count: groups, size: size as u32 };
-    Ok(Phase { name: format!("{name} [subgroup {rows}x{wide}]"), code, function, work, iterations: (whole / UNROLL) as u64, shared: Vec::new() })
+    Ok(Phase {
+        name: format!("{name} [subgroup {rows}x{wide}]"),
+        code,
+        function,
+        work,
+        iterations: (whole / UNROLL) as u64,
+        shared: Vec::new(),
+    })
 }

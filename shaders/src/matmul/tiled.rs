@@ -94,8 +94,24 @@ struct Slice<'a> {
 fn slices(kernel: &Matmul) -> [Slice<'_>; 2] {
     let Matmul { a, b, .. } = kernel;
     [
-        Slice { matrix: a, size: kernel.m, x_stride: a.row_stride, l_stride: a.column_stride, base: "base_a", start: "i0", shared: "shared_a" },
-        Slice { matrix: b, size: kernel.n, x_stride: b.column_stride, l_stride: b.row_stride, base: "base_b", start: "j0", shared: "shared_b" },
+        Slice {
+            matrix: a,
+            size: kernel.m,
+            x_stride: a.row_stride,
+            l_stride: a.column_stride,
+            base: "base_a",
+            start: "i0",
+            shared: "shared_a",
+        },
+        Slice {
+            matrix: b,
+            size: kernel.n,
+            x_stride: b.column_stride,
+            l_stride: b.row_stride,
+            base: "base_b",
+            start: "j0",
+            shared: "shared_b",
+        },
     ]
 }
 
@@ -113,7 +129,8 @@ impl Slice<'_> {
     /// Whether every block lies in memory as four rows of four, each at a multiple of 4.
     fn reads_vec4(&self, k: usize) -> bool {
         let Matrix { offset, ref batch_strides, .. } = *self.matrix;
-        let (contiguous, size, other) = if self.along_l() { (true, k, self.x_stride) } else { (self.x_stride == 1, self.size, self.l_stride) };
+        let (contiguous, size, other) =
+            if self.along_l() { (true, k, self.x_stride) } else { (self.x_stride == 1, self.size, self.l_stride) };
         contiguous && size % 4 == 0 && other % 4 == 0 && offset % 4 == 0 && batch_strides.iter().all(|s| s % 4 == 0)
     }
 
@@ -124,7 +141,11 @@ impl Slice<'_> {
         // Blocks that neighbouring invocations load are neighbours along the axis that is contiguous in memory.
         let along_l = self.along_l();
         let blocks_l = depth / 4;
-        let (bl, bx) = if along_l { (format!("{unit} % {blocks_l}u"), format!("{unit} / {blocks_l}u")) } else { (format!("{unit} / {quarter}u"), format!("{unit} % {quarter}u")) };
+        let (bl, bx) = if along_l {
+            (format!("{unit} % {blocks_l}u"), format!("{unit} / {blocks_l}u"))
+        } else {
+            (format!("{unit} / {quarter}u"), format!("{unit} % {quarter}u"))
+        };
         text.line(format!("let bl = {bl};"));
         text.line(format!("let bx = {bx};"));
         text.line("let l = l0 + bl * 4u;");

@@ -6,9 +6,10 @@ fn noyau_div_i32(a: i32, b: i32) -> i32 {
 }
 
 fn noyau_rem_i32(a: i32, b: i32) -> i32 {
-    // A remainder by 0 or by -1 is 0 in any case.
+    // A remainder by 0 or by -1 is 0 in any case. Not by %, which GL leaves open for negative operands.
     let unusual = b == 0 || b == -1;
-    return select(a % select(b, 1, unusual), 0, unusual);
+    let divisor = select(b, 1, unusual);
+    return select(a - a / divisor * divisor, 0, unusual);
 }
 
 fn noyau_div_u32(a: u32, b: u32) -> u32 {

@@ -214,7 +214,7 @@ fn random_plan(random: &mut Random, most: usize) -> Plan {
 
 #[test]
 fn bodies_agree_with_the_reference() {
-    for seed in 1..=40000 {
+    for seed in 1..=1500 {
         let mut random = Random(0x9E37_79B9_7F4A_7C15u64.wrapping_mul(seed));
         let plan = random_plan(&mut random, if seed % 10 == 0 { 20_000 } else { 3_000 });
         check(plan, seed, 1e-3, &format!("seed {seed}"));

@@ -134,7 +134,7 @@ impl Request<'_> {
         let full = self.full(split);
         let cols = self.size(&split.cols).max(1) as f64;
         let copy = 1.0 + 4.0 / cols.min(32.0);
-        let mut cost = if split.kind == Kind::Cols { 6.0 / cols } else { 0.0 };
+        let mut cost = if split.kind == Kind::Map { 0.0 } else { 6.0 / cols };
         for node in &nodes.nodes {
             cost += match &node.code {
                 Code::Load { access, .. } if access.in_place(node.form).is_none() => match node.form {
@@ -314,6 +314,12 @@ impl Nodes {
         let full = self.push(Node { code: Code::Run(pick::<Spread>(level), Extra::None), args: vec![node], form, inner, cost: 0.1 });
         self.spread[node] = Some(full);
         full
+    }
+
+    /// Whether full values are loaded or stored along lines, so that a tile should be about as high as wide.
+    pub(crate) fn transposes(&self) -> bool {
+        let along = |access: &Access, form: Form| form == Form::FULL && access.affine().is_some_and(|(line, col)| line.abs() == 1 && col.abs() > 1);
+        self.nodes.iter().any(|n| matches!(&n.code, Code::Load { access, .. } if along(access, n.form))) || self.sinks.iter().any(|s| along(&s.access, s.domain))
     }
 
     /// Writes out in full what is used beside full values: where lines are short, that is cheaper than a loop for each.

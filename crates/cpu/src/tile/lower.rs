@@ -13,6 +13,8 @@ use super::transfer;
 const BLOCK: usize = 1024;
 /// Rows of at most so many elements are kept in cache whole where they are gone through more than once.
 const WHOLE: usize = 8192;
+/// The sides of a tile that is read along one direction and written along the other.
+const SQUARE: usize = 32;
 /// Lines shorter than this are not worth a loop of their own.
 const SHORT: usize = 32;
 
@@ -22,7 +24,10 @@ pub(crate) fn lower(request: &Request) -> Result<Program> {
     let (lines, cols) = (request.size(&split.lines), request.size(&split.cols));
     let width = if split.kind == Kind::Map && !split.lines.is_empty() { request.product.unwrap_or(cols).min(cols) } else { cols };
     let passes = passes(&nodes);
-    let (staged, block) = blocks(split.kind, lines, width, passes);
+    let (staged, mut block) = blocks(split.kind, lines, width, passes);
+    if split.kind == Kind::Map && nodes.transposes() {
+        block = (SQUARE.clamp(1, lines.max(1)), SQUARE.clamp(1, width.max(1)));
+    }
     if block.1 < SHORT && block.0 > 1 {
         nodes.spread_all(request.level, split.kind != Kind::Map);
     }

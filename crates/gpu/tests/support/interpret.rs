@@ -29,8 +29,14 @@ pub fn run(plan: &Plan, inputs: &[Array]) -> Vec<Vec<f64>> {
                 let before = buffers.clone();
                 for c in coordinates(&m.space()) {
                     let (batch, ij) = c.split_at(m.batch.len());
-                    let place = |x: &Matrix, i: usize, j: usize| x.offset + batch.iter().zip(&x.batch_strides).map(|(&c, &s)| c * s).sum::<usize>() + i * x.row_stride + j * x.column_stride;
-                    let product: f64 = (0..m.k).map(|l| before[m.a.buffer.0][place(&m.a, ij[0], l)] * before[m.b.buffer.0][place(&m.b, l, ij[1])]).sum();
+                    let place = |x: &Matrix, i: usize, j: usize| {
+                        x.offset
+                            + batch.iter().zip(&x.batch_strides).map(|(&c, &s)| c * s).sum::<usize>()
+                            + i * x.row_stride
+                            + j * x.column_stride
+                    };
+                    let product: f64 =
+                        (0..m.k).map(|l| before[m.a.buffer.0][place(&m.a, ij[0], l)] * before[m.b.buffer.0][place(&m.b, l, ij[1])]).sum();
                     let mut values = vec![0.0; m.body.values.len()];
                     for i in 0..values.len() {
                         values[i] = value(&m.body, i, &c, &values, &before, product);
@@ -131,7 +137,9 @@ fn value(body: &Body, i: usize, at: &[usize], values: &[f64], buffers: &[Vec<f64
         Instr::Binary(op, a, b) => binary(*op, dtype(*a), values[a.0], values[b.0]),
         Instr::Where(c, a, b) => values[if values[c.0] != 0.0 { a.0 } else { b.0 }],
         Instr::Cast(a) => cast(values[a.0], dtype(*a), v.dtype),
-        Instr::Philox { stream, index, step, seed } => philox([values[index.0] as u32, values[step.0] as u32, *stream, 0], values[seed.0] as u32).into(),
+        Instr::Philox { stream, index, step, seed } => {
+            philox([values[index.0] as u32, values[step.0] as u32, *stream, 0], values[seed.0] as u32).into()
+        }
         Instr::Reduce(..) => unreachable!("rows do those"),
         Instr::Product => product,
     }

@@ -5,7 +5,9 @@ pub mod interpret;
 
 use std::sync::Arc;
 
-use noyau_compile::plan::{Body, Buffer, BufferId, BufferKind, Instr, Kernel, KernelKind, Level, Loop, Matmul, Matrix, Scatter, Store, Value, ValueId};
+use noyau_compile::plan::{
+    Body, Buffer, BufferId, BufferKind, Instr, Kernel, KernelKind, Level, Loop, Matmul, Matrix, Scatter, Store, Value, ValueId,
+};
 use noyau_compile::{Index, Plan, View};
 use noyau_gpu::{Executable, Gpu, Memory, Tuning};
 use noyau_tensor::{Array, DType, Init, Result, Scalar, State};
@@ -88,7 +90,10 @@ impl Builder {
             let (row_stride, column_stride) = if transposed { (1, rows) } else { (columns, 1) };
             Matrix { buffer, offset: 0, batch_strides: vec![rows * columns], row_stride, column_stride }
         };
-        self.kernel("matmul", KernelKind::Matmul(Matmul { batch: vec![batch], m, n, k, a: matrix(a, m, k, ta), b: matrix(b, k, n, tb), body: body.body }));
+        self.kernel(
+            "matmul",
+            KernelKind::Matmul(Matmul { batch: vec![batch], m, n, k, a: matrix(a, m, k, ta), b: matrix(b, k, n, tb), body: body.body }),
+        );
     }
 
     pub fn finish(self) -> Plan {
@@ -198,7 +203,8 @@ pub fn check(gpu: &Gpu, plan: &Plan, inputs: &[Array], tuning: &Tuning, toleranc
         same(&got.to_f64(), &expected[id.0], tolerance, &format!("output {i} on {}", context()));
     }
     for (state, memory) in &loaded.memories {
-        let id = plan.buffers.iter().position(|b| matches!(&b.kind, BufferKind::State(s) if s.id() == state.id())).expect("it is the plan's");
+        let id =
+            plan.buffers.iter().position(|b| matches!(&b.kind, BufferKind::State(s) if s.id() == state.id())).expect("it is the plan's");
         let got = block_on(gpu.read(memory)).expect("reads");
         same(&got.to_f64(), &expected[id], tolerance, &format!("state {} on {}", state.name(), context()));
     }

@@ -64,11 +64,12 @@ impl fmt::Debug for Sequential {
 impl Module for Sequential {
     #[track_caller]
     fn forward(&self, x: &Tensor, mode: &Mode) -> Tensor {
+        let caller = CallerLocation::caller();
         let mut result = x.clone();
         for (position, (layer, added)) in self.layers.iter().enumerate() {
-            let next = layer.forward(&result, mode);
+            let next = apply(&**layer, &result, mode);
             result = match next.error() {
-                Some(error) if result.error().is_none() => located(error, position, *added).unwrap_or(next),
+                Some(error) if result.error().is_none() => located(error, position, added.unwrap_or(caller)).unwrap_or(next),
                 _ => next,
             };
         }
@@ -84,17 +85,23 @@ impl Module for Sequential {
     }
 }
 
-/// The mistake with the module's position and, where it points into noyau (a call through `dyn Module` does not know its caller), the line
-/// that added the module. `None` for kinds of errors that have no place in a program.
-fn located(error: &Error, position: usize, added: Option<Location>) -> Option<Tensor> {
+/// A layer's result. Not `#[track_caller]`: a mistake in noyau's own layers shall not point to the line that called the whole model, but to this
+/// file, by which [`located`] knows it.
+fn apply(layer: &dyn Module, x: &Tensor, mode: &Mode) -> Tensor {
+    layer.forward(x, mode)
+}
+
+/// The mistake with the module's position and, where it points into noyau's layers, the line that added the module. `None` for kinds of errors
+/// that have no place in a program.
+fn located(error: &Error, position: usize, added: Location) -> Option<Tensor> {
     let Error::Expression { op, message, location } = error else { return None };
-    let location = added.filter(|_| same_crate(location.file(), file!())).unwrap_or(location);
+    let location = if same_crate(location.file()) { added } else { location };
     Some(Tensor::invalid(Error::Expression { op: format!("layer {position}: {op}"), message: message.clone(), location }))
 }
 
-/// Whether `file` lies in the folder of sources to which `here`, this very file, belongs.
-fn same_crate(file: &str, here: &str) -> bool {
-    here.strip_suffix("layers/sequential.rs")
-        .or_else(|| here.strip_suffix("layers\\sequential.rs"))
-        .is_some_and(|sources| file.starts_with(sources))
+/// Whether `file` is one of this crate's sources.
+fn same_crate(file: &str) -> bool {
+    let here = file!();
+    let sources = here.strip_suffix("layers/sequential.rs").or_else(|| here.strip_suffix("layers\\sequential.rs"));
+    sources.is_some_and(|sources| file.starts_with(sources))
 }

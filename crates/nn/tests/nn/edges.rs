@@ -4,12 +4,15 @@ use noyau_nn::activation::*;
 use noyau_nn::*;
 use noyau_tensor::{Tensor, grad};
 
-use crate::oracle::{assert_close, call, reals, with_gradient, words};
+use noyau_cpu::Values;
+
+use crate::oracle::{assert_close, call, reals, rounded, with_gradient, words};
 
 #[test]
 fn activations_stay_finite_and_saturate() {
     let x = reals([4], &[-1e4, -800.0, 800.0, 1e4]);
-    let table: [(&dyn Fn(&Tensor) -> Tensor, [f64; 4], [f64; 4]); 9] = [
+    type Row<'a> = (&'a dyn Fn(&Tensor) -> Tensor, [f64; 4], [f64; 4]);
+    let table: [Row; 9] = [
         (&sigmoid, [0.0, 0.0, 1.0, 1.0], [0.0; 4]),
         (&tanh, [-1.0, -1.0, 1.0, 1.0], [0.0; 4]),
         (&|x| elu(x, 1.0), [-1.0, -1.0, 800.0, 1e4], [0.0, 0.0, 1.0, 1.0]),
@@ -47,6 +50,24 @@ fn a_confident_right_answer_keeps_its_digits() {
     // The loss is log(1 + e^-15), though the logits are large.
     let found = call(&[reals([1, 2], &[1e4, 1e4 - 15.0]), words([1], &[0])], |args| vec![cross_entropy(&args[0], &args[1])]).unwrap();
     assert!((found[0][0] / (-15f64).exp().ln_1p() - 1.0).abs() < 1e-9, "{found:?}");
+}
+
+#[test]
+fn no_digits_are_lost_in_f32() {
+    // What a device computes: each operation rounded to f32. Relative errors, of values that a careless formula would round to 0.
+    let check = |inputs: &[Values], f: &dyn Fn(&[Tensor]) -> Tensor, wanted: f64, tolerance: f64| {
+        let found = rounded(inputs, f);
+        assert!((found / wanted - 1.0).abs() < tolerance, "{found:e} is not {wanted:e}");
+    };
+    let small = (-15f64).exp().ln_1p();
+    // The sum of the exponentials, 1 + e^-8, has lost some; the difference of logits of 10,000 has not.
+    let logits = reals([1, 2], &[1e4, 1e4 - 8.0]);
+    check(&[logits, words([1], &[0])], &|x| cross_entropy(&x[0], &x[1]), (-8f64).exp().ln_1p(), 2e-4);
+    for (logit, target) in [(15.0, 1.0), (-15.0, 0.0)] {
+        check(&[reals([1], &[logit]), reals([1], &[target])], &|x| bce_with_logits(&x[0], &x[1]), small, 1e-6);
+    }
+    check(&[reals([1], &[-15.0])], &|x| softplus(&x[0]).sum(), small, 1e-6);
+    check(&[reals([1], &[-1e-4])], &|x| elu(&x[0], 1.0).sum(), (-1e-4f64).exp_m1(), 1e-6);
 }
 
 #[test]

@@ -65,12 +65,12 @@ fn a_seed_gives_the_same_bits_for_ever() {
     let init = init::normal(0.0, 1.0);
     assert_eq!(draw(init.clone(), [64], 9), draw(init.clone(), [64], 9));
     assert_ne!(draw(init.clone(), [64], 9), draw(init.clone(), [64], 10));
-    // Checked in, so that a change of the generator, which would change every seeded run, does not go by unnoticed.
+    // In Python, by the platform's math.log, cos and sin: the same f32 bits. Checked in, so that a change of the generator, which would change every seeded run, does not go by unnoticed.
     let bits: Vec<u32> = draw(init, [4], 0).iter().map(|&v| (v as f32).to_bits()).collect();
     assert_eq!(bits, NORMAL_OF_SEED_0);
 }
 
-const NORMAL_OF_SEED_0: [u32; 4] = [0, 0, 0, 0];
+const NORMAL_OF_SEED_0: [u32; 4] = [3_220_251_625, 1_063_080_018, 1_047_073_294, 3_173_809_754];
 
 #[test]
 fn what_cannot_be_drawn_is_refused() {

@@ -14,7 +14,10 @@ fn given(name: &str, shape: impl Into<Shape>, values: &[f32]) -> Param {
 #[test]
 fn linear_multiplies_by_the_transposed_weight() {
     let mut layer = Linear::new(3, 2);
-    assert_eq!(layer.parameters().iter().map(|(n, p)| (n.as_str(), p.shape().to_vec())).collect::<Vec<_>>(), [("weight", vec![2, 3]), ("bias", vec![2])]);
+    assert_eq!(
+        layer.parameters().iter().map(|(n, p)| (n.as_str(), p.shape().to_vec())).collect::<Vec<_>>(),
+        [("weight", vec![2, 3]), ("bias", vec![2])]
+    );
     layer.weight = given("weight", [2, 3], &[1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
     layer.bias = Some(given("bias", [2], &[0.5, -0.5]));
     let mode = Mode::eval();
@@ -74,7 +77,8 @@ fn dropout_keeps_the_mean_and_does_nothing_in_evaluation() {
     let found = found.unwrap();
     assert_eq!(found[0], found[1]);
     // Nothing is kept, but a gradient of 0 exists.
-    let found = call(&[reals([2], &[1.0; 2])], |args| vec![grad(&Dropout(1.0).forward(&args[0], &Mode::train()).sum(), &[&args[0]]).remove(0)]);
+    let found =
+        call(&[reals([2], &[1.0; 2])], |args| vec![grad(&Dropout(1.0).forward(&args[0], &Mode::train()).sum(), &[&args[0]]).remove(0)]);
     assert_eq!(found.unwrap(), [[0.0, 0.0]]);
     for p in [-0.1, 1.5, f64::NAN] {
         for mode in [Mode::train(), Mode::eval()] {
@@ -137,7 +141,10 @@ fn a_mistake_points_to_the_line_of_the_program() {
     let found = message(&model.forward(&Tensor::zeros([128, 784]), &mode));
     assert_eq!(
         found,
-        format!("layer 2: Linear: the layer takes 100 features and gives 10; the input [128, 512] has 512 on its last axis ({}:{line})", file!())
+        format!(
+            "layer 2: Linear: the layer takes 100 features and gives 10; the input [128, 512] has 512 on its last axis ({}:{line})",
+            file!()
+        )
     );
     // A line of the user's own layer stays.
     let line = line!() + 1;

@@ -80,13 +80,13 @@ fn penalties_are_sums_over_all_parameters() {
 #[test]
 fn shapes_and_types_that_do_not_fit_are_named() {
     let (column, row) = (Tensor::zeros([4, 1]), Tensor::zeros([4]));
-    for loss in [l1_loss, mse_loss, bce_with_logits, hinge_loss] {
-        let text = message(&loss(&column, &row));
+    for refused in [l1_loss(&column, &row), mse_loss(&column, &row), bce_with_logits(&column, &row), hinge_loss(&column, &row)] {
+        let text = message(&refused);
         assert!(text.contains("[4, 1]") && text.contains("[4]") && text.contains("losses.rs"), "{text}");
     }
     let logits = Tensor::zeros([4, 3]);
     let text = message(&cross_entropy(&logits, &Tensor::from([0u32, 1])));
-    assert!(text.contains("cross_entropy: targets u32[2] beside logits f32[4, 3]") || text.contains("targets u32[2] beside logits [4, 3]"), "{text}");
+    assert!(text.contains("cross_entropy: targets u32[2] beside logits [4, 3]"), "{text}");
     assert!(message(&cross_entropy(&logits, &Tensor::zeros([4]))).contains("neither class indices"));
     assert!(message(&nll_loss(&logits, &Tensor::zeros([4]))).contains("not class indices"));
     assert!(message(&cross_entropy(&Tensor::zeros([4, 0]), &Tensor::from([0u32; 4]))).contains("no classes"));

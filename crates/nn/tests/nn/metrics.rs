@@ -27,5 +27,7 @@ fn counts_are_those_made_by_hand() {
 fn mistakes_are_named() {
     assert!(message(&correct(&Tensor::zeros([4, 3]), &Tensor::zeros([4]))).contains("not class indices"));
     assert!(message(&accuracy(&Tensor::zeros([4, 3]), &Tensor::from([1u32]))).contains("[4, 3]"));
-    assert!(message(&confusion(&Tensor::zeros([4, 3, 1]), &Tensor::zeros([4, 1]).to(noyau_tensor::DType::U32))).contains("[batch, classes]"));
+    assert!(
+        message(&confusion(&Tensor::zeros([4, 3, 1]), &Tensor::zeros([4, 1]).to(noyau_tensor::DType::U32))).contains("[batch, classes]")
+    );
 }

@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
-use noyau_compile::Graph;
-use noyau_cpu::{Values, evaluate};
+use noyau_compile::{Graph, Limits, Options, compile};
+use noyau_cpu::{Values, evaluate, reference};
 use noyau_tensor::{DType, Param, Result, Shape, State, Tensor, grad};
 
 /// Real numbers of a shape.
@@ -40,6 +40,20 @@ pub fn with_gradient(x: &Values, f: impl Fn(&Tensor) -> Tensor) -> (Vec<f64>, Ve
     let mut results = results.unwrap();
     let gradient = results.remove(1);
     (results.remove(0), gradient)
+}
+
+/// The only value of a function of step arguments, computed from its plan with each operation rounded to f32 as on a device.
+pub fn rounded(arguments: &[Values], f: &dyn Fn(&[Tensor]) -> Tensor) -> f64 {
+    let inputs: Vec<Tensor> = arguments.iter().enumerate().map(|(i, v)| Tensor::input(i, &v.shape, v.dtype)).collect();
+    let declared: Vec<(Shape, DType)> = arguments.iter().map(|v| (v.shape.clone(), v.dtype)).collect();
+    let graph = Graph::trace(&declared, &[&f(&inputs)], &[]).unwrap();
+    let plan = compile(&graph, Options::new(Limits::CPU)).unwrap();
+    let mut memory = reference::allocate(&plan);
+    for (id, value) in plan.inputs.iter().zip(arguments) {
+        memory[id.0] = value.to_array().unwrap().words().to_vec();
+    }
+    plan.kernels.iter().for_each(|kernel| reference::run_kernel(&plan, kernel, &mut memory).unwrap());
+    f32::from_bits(memory[plan.outputs[0].0][0]).into()
 }
 
 fn initial(state: &State) -> Values {

@@ -49,7 +49,7 @@ fn the_device_follows_the_host() {
         Schedule::cosine(0.3, 0.0, 6).warm_up(4),
         Schedule::piecewise(0.3, &[(2, 0.2), (5, 0.1)]).then(9, Schedule::exponential(0.1, 0.5).warm_up(2)),
     ];
-    for step in (0..24).chain([1_000_000]) {
+    for step in (0..24).chain([20_000]) {
         let rates = |arguments: &[Tensor]| schedules.iter().map(|s| s.at(&arguments[0])).collect();
         let found: Vec<f64> = call(&[words([], &[step])], rates).unwrap().into_iter().flatten().collect();
         let wanted: Vec<f64> = schedules.iter().map(|s| s.value(step.into())).collect();

@@ -1,0 +1,218 @@
+//! What the program says: lines for people, or JSON for programs.
+
+use std::io::{self, IsTerminal, Write};
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use noyau::prelude::*;
+use serde_json::json;
+
+use crate::options::Options;
+
+/// What is known before the training.
+pub struct Start<'a> {
+    pub options: &'a Options,
+    pub mnist: &'a Mnist,
+    pub device: &'a Device,
+    pub parameters: usize,
+}
+
+/// What is known after it.
+pub struct End<'a> {
+    pub options: &'a Options,
+    pub history: &'a History,
+    pub evaluation: &'a Evaluation,
+}
+
+pub struct Report {
+    json: bool,
+    /// Shown while an epoch runs, where there is a terminal to show it.
+    bar: Option<ProgressBar>,
+    /// Without a bar: the fifth of the epoch that was last told of.
+    fifth: usize,
+    epochs: usize,
+    /// The first line that could not be written.
+    fault: Option<io::Error>,
+}
+
+impl Report {
+    pub fn new(options: &Options) -> Report {
+        let bar = io::stderr().is_terminal().then(|| {
+            let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+            bar.set_style(
+                ProgressStyle::with_template("{prefix} {bar:30} {percent:>3} %  {msg}")
+                    .unwrap_or_else(|_| ProgressStyle::default_bar())
+                    .progress_chars("━━ "),
+            );
+            bar
+        });
+        Report { json: options.json, bar, fifth: 0, epochs: options.epochs, fault: None }
+    }
+
+    pub fn start(&mut self, start: &Start) {
+        let Start { options, mnist, device, parameters } = start;
+        let shape: Vec<usize> = mnist.train.sample_shape().to_vec();
+        if self.json {
+            return self.line(json!({
+                "event": "start",
+                "device": device.name(),
+                "adapter": device.adapter(),
+                "parameters": parameters,
+                "data": options.data,
+                "train_samples": mnist.train.len(),
+                "test_samples": mnist.test.len(),
+                "sample_shape": shape,
+                "classes": mnist.classes,
+                "epochs": options.epochs,
+                "batch_size": options.batch_size,
+                "optimizer": options.optimizer_name(),
+                "learning_rate": options.learning_rate,
+                "momentum": options.momentum,
+                "seed": options.seed,
+                "loaded": options.load,
+            }));
+        }
+        let pixels = mnist.train.sample_shape().numel();
+        let size: Vec<String> = shape.iter().map(usize::to_string).collect();
+        self.line(format!(
+            "data      {} images to train on, {} to test on, {} pixels, {} classes",
+            mnist.train.len(),
+            mnist.test.len(),
+            size.join(" x "),
+            mnist.classes
+        ));
+        self.line(format!("model     {pixels} - 512 - 256 - {}, ReLU: {parameters} parameters", mnist.classes));
+        self.line(format!("training  cross-entropy, {}, {} images a step, seed {}", options.optimizer_name(), options.batch_size, options.seed));
+        self.line(format!("device    {}: {}", device.name(), device.adapter()));
+        if let Some(file) = &options.load {
+            self.line(format!("loaded    {}", file.display()));
+        }
+        self.line("");
+    }
+
+    pub fn progress(&mut self, progress: &Progress) {
+        let accuracy = percent(progress.accuracy);
+        let state = format!("loss {:.4}  accuracy {accuracy}  {:.0} images/s", progress.loss, progress.samples_per_second);
+        let prefix = format!("epoch {}/{}", progress.epoch, progress.epochs);
+        match &self.bar {
+            Some(bar) => {
+                bar.set_length(progress.steps as u64);
+                bar.set_position(progress.step as u64);
+                bar.set_prefix(prefix);
+                bar.set_message(state);
+            }
+            None if self.json => {}
+            None => {
+                let fifth = progress.step * 5 / progress.steps.max(1);
+                // The whole epoch has a line of its own.
+                if fifth > self.fifth && progress.step < progress.steps {
+                    self.line(format!("{prefix} {:>3} %  {state}", progress.step * 100 / progress.steps));
+                }
+                self.fifth = fifth % 5;
+            }
+        }
+    }
+
+    pub fn epoch(&mut self, epoch: &EpochRecord) {
+        if self.json {
+            // EpochRecord's fields, and which event they belong to.
+            let mut event = json!(epoch);
+            event["event"] = json!("epoch");
+            return self.line(event);
+        }
+        self.line(format!(
+            "epoch {}/{}  train: loss {:.4}, accuracy {}  test: loss {:.4}, accuracy {}  ({:.1} s, {:.0} images/s)",
+            epoch.epoch,
+            self.epochs,
+            epoch.train_loss,
+            percent(epoch.train_accuracy),
+            epoch.test_loss.unwrap_or(f64::NAN),
+            percent(epoch.test_accuracy),
+            epoch.seconds,
+            epoch.samples_per_second,
+        ));
+    }
+
+    pub fn end(&mut self, end: &End) {
+        let End { options, history, evaluation } = end;
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+        if self.json {
+            return self.line(json!({
+                "event": "end",
+                "test_loss": evaluation.loss,
+                "test_accuracy": evaluation.accuracy,
+                "confusion": evaluation.confusion,
+                "launches_per_step": history.launches_per_step,
+                "gpu_objects_after_warmup": history.gpu_objects_after_warmup,
+                "saved": options.save,
+                "picture": options.picture,
+            }));
+        }
+        if let Some(epoch) = history.last() {
+            self.line(format!(
+                "\nThe first step took {:.0} ms, compiling included. A step is {} kernel launches and makes no new GPU objects ({} since the first steps).",
+                epoch.first_step_ms, history.launches_per_step, history.gpu_objects_after_warmup
+            ));
+        }
+        self.line("\nclass   images  precision   recall  most often taken for");
+        for class in classes(&evaluation.confusion) {
+            let confused = class.confused.map(|(with, times)| format!("{with} ({times} of {})", class.samples)).unwrap_or_default();
+            let line = format!("{:>5} {:>8} {:>10} {:>8}  {confused}", class.class, class.samples, percent(class.precision), percent(class.recall));
+            self.line(line.trim_end());
+        }
+        self.line(format!("\ntest loss {:.4}, test accuracy {}", evaluation.loss, percent(evaluation.accuracy)));
+        for (what, file) in [("weights", &options.save), ("picture", &options.picture)] {
+            if let Some(file) = file {
+                self.line(format!("{what} in {}", file.display()));
+            }
+        }
+    }
+
+    /// Fails if a line could not be written: the weights are saved all the same.
+    pub fn finish(self) -> anyhow::Result<()> {
+        self.fault.map_or(Ok(()), |fault| Err(anyhow::Error::new(fault).context("cannot write to stdout")))
+    }
+
+    fn line(&mut self, line: impl std::fmt::Display) {
+        let write = || writeln!(io::stdout(), "{line}");
+        let written = match &self.bar {
+            // Takes the bar away for the moment.
+            Some(bar) => bar.suspend(write),
+            None => write(),
+        };
+        if let Err(error) = written {
+            self.fault.get_or_insert(error);
+        }
+    }
+}
+
+/// A share as people read it.
+pub fn percent(share: Option<f64>) -> String {
+    share.map_or("-".into(), |share| format!("{:.2} %", share * 100.0))
+}
+
+/// How a class fares.
+struct Class {
+    class: usize,
+    /// Images of the class.
+    samples: u64,
+    /// Of those that were taken for this class, the share that is of it.
+    precision: Option<f64>,
+    /// Of those that are of this class, the share that was found.
+    recall: Option<f64>,
+    /// The class that its images are most often taken for, and how often.
+    confused: Option<(usize, u64)>,
+}
+
+/// `confusion[actual][predicted]`, class by class.
+fn classes(confusion: &[Vec<u64>]) -> impl Iterator<Item = Class> {
+    let share = |part: u64, whole: u64| (whole > 0).then(|| part as f64 / whole as f64);
+    confusion.iter().enumerate().map(move |(class, row)| {
+        let right = row[class];
+        let samples = row.iter().sum();
+        let taken = confusion.iter().map(|row| row[class]).sum();
+        let wrong = row.iter().copied().enumerate().filter(|&(other, times)| other != class && times > 0);
+        Class { class, samples, precision: share(right, taken), recall: share(right, samples), confused: wrong.max_by_key(|&(_, times)| times) }
+    })
+}
