@@ -46,9 +46,11 @@ fn run(_: Options) -> anyhow::Result<()> {
         }
         table(&rows)?;
         say!("\nbuffer: the largest that can be made; binding: the largest that a kernel sees of one; invocations: of one workgroup.");
-        say!("\nOptional features:\n");
+        say!("\nOptional features, as far as they are for computing:\n");
         for a in &adapters {
-            say!("gpu:{}  {}", a.index, if a.features.is_empty() { "none".into() } else { wrapped(&a.features, 7) });
+            let marks = ["shader_", "subgroup", "cooperative", "timestamp", "mappable", "immediates", "pipeline_cache"];
+            let features: Vec<&str> = a.features.iter().map(String::as_str).filter(|f| marks.iter().any(|mark| f.contains(mark))).collect();
+            say!("gpu:{}  {}", a.index, if features.is_empty() { "none".into() } else { wrapped(&features, 7) });
         }
     }
 
@@ -103,15 +105,13 @@ fn table<const N: usize>(rows: &[[String; N]]) -> anyhow::Result<()> {
 }
 
 /// Words in lines of at most 120 characters, the second and later ones indented.
-fn wrapped(words: &[String], indent: usize) -> String {
-    let (mut text, mut column) = (String::new(), indent);
+fn wrapped(words: &[&str], indent: usize) -> String {
+    let mut lines = vec![String::new()];
     for word in words {
-        if column + word.len() + 2 > 120 {
-            text += &format!("\n{}", " ".repeat(indent));
-            column = indent;
+        match lines.last_mut() {
+            Some(line) if indent + line.len() + word.len() <= 120 => *line += &format!("{}{word}", if line.is_empty() { "" } else { ", " }),
+            _ => lines.push(word.to_string()),
         }
-        text += &format!("{word}  ");
-        column += word.len() + 2;
     }
-    text.trim_end().to_string()
+    lines.join(&format!(",\n{}", " ".repeat(indent)))
 }

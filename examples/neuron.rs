@@ -72,7 +72,7 @@ fn learning(session: &Session) -> anyhow::Result<()> {
         say!("  {d:>8} {moved:>14.6} {:>10.4}", (f64::from(moved) - f64::from(at_3)) / f64::from(d));
     }
     session.set(&w, &Array::scalar(3.0f32))?;
-    say!("\nA large d cuts across the bend of the parabola (the slope is 60 + 30 d); a tiny d drowns in rounding, for the GPU's numbers (f32)");
+    say!("\nA large d cuts across the bend of the parabola (the slope is 60 + 30 d); a tiny d drowns in rounding, for the device's numbers (f32)");
     say!("have about seven digits and the two losses agree in nearly all of them.");
     say!("The derivative needs no d at all. noyau's grad gives, exactly: {}", session.eval(gradient)?.item());
     // gradcheck computes in f64 and looks to both sides, so that its d can be small.

@@ -68,18 +68,24 @@ fn the_executor_agrees_with_the_oracle() {
     let cpu = Device::cpu();
     check("CPU = oracle", |case| {
         let built = case.build();
-        Some(compare(case, &built, by_device(&cpu, true, &results(&built))))
+        Some(compare(case, &built, by_device(&cpu, true, &results(&built)).map(|(values, _)| values)))
     });
 }
 
 #[test]
 fn unfused_agrees_with_fused() {
     let cpu = Device::cpu();
+    let mut kernels = (0, 0);
     check("unfused = fused", |case| {
         let built = case.build();
         let run = |fuse| by_device(&cpu, fuse, &results(&built)).map_err(|e| e.to_string());
-        Some(run(true).and_then(|fused| run(false).and_then(|unfused| same(case, &fused, &unfused))))
+        Some(run(true).and_then(|(fused, few)| {
+            let (unfused, many) = run(false)?;
+            kernels = (kernels.0 + few, kernels.1 + many);
+            same(&fused, &unfused)
+        }))
     });
+    assert!(kernels.1 > 2 * kernels.0, "{} kernels fused, {} unfused: was anything fused at all?", kernels.0, kernels.1);
 }
 
 #[test]

@@ -25,11 +25,12 @@ pub fn by_oracle(tensors: &[&Tensor]) -> Result<Vec<Values>> {
     Ok(evaluate(&graph, &[], &states)?.outputs)
 }
 
-/// Tensors' values by a device, all in one step.
-pub fn by_device(device: &Device, fuse: bool, tensors: &[&Tensor]) -> Result<Vec<Array>> {
+/// Tensors' values by a device, all in one step, and the number of kernels that this took.
+pub fn by_device(device: &Device, fuse: bool, tensors: &[&Tensor]) -> Result<(Vec<Array>, usize)> {
     let session = Session::with_options(device.clone(), SEED, fuse);
     let step = tensors.iter().fold(Step::default(), |step, tensor| step.and_returns(tensor));
-    session.compile([], |[]| step)?.run(&[])
+    let mut step = session.compile([], |[]| step)?;
+    Ok((step.run(&[])?, step.plan().kernels.len()))
 }
 
 /// Writes to the terminal even where the test harness keeps output to itself.

@@ -28,6 +28,9 @@ pub struct Tolerance {
 }
 
 impl Tolerance {
+    /// Not at all.
+    pub const EXACT: Tolerance = Tolerance { relative: 0.0, absolute: 0.0 };
+
     /// The bound for a case's values.
     pub fn of_values(class: Class) -> Tolerance {
         let units = |relative: f64, absolute: f64| Tolerance { relative: relative * UNIT, absolute: absolute * UNIT };

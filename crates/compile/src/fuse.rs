@@ -187,11 +187,44 @@ impl Fuser<'_> {
                 if let Some(place) = self.aligned_place(id, group)
                     && self.may_join(id, group)
                 {
-                    return self.join(id, group, place);
+                    self.join(id, group, place);
+                    return self.merge_operands(id, group);
                 }
             }
         }
         self.new_group(id, GroupKind::Map, node.shape.to_vec(), node.shape.rank());
+    }
+
+    /// Makes one group of a node's group and those of its other operands, where all are elementwise over one space and none needs the other but through the node.
+    /// (An optimizer's moments and its parameter begin as groups of their own, which meet in the update.)
+    fn merge_operands(&mut self, id: NodeId, group: usize) {
+        for other in self.needs_of(id) {
+            let (a, b) = (&self.fusion.groups[group], &self.fusion.groups[other]);
+            let alike = other != group && a.kind == GroupKind::Map && b.kind == GroupKind::Map && a.space == b.space && a.full == b.full;
+            let room = a.members.len() + b.members.len() <= MAX_MEMBERS;
+            let aligned = alike && self.is_aligned(id, other, &a.full);
+            // What the group needs in other ways than the node's own operand.
+            let apart = |m: NodeId| self.needs_of(m).into_iter().filter(move |&n| n != group && !(m == id && n == other));
+            let own: Vec<usize> = a.members.iter().flat_map(|&m| apart(m)).collect();
+            if !(aligned && room) || self.reaches(own, other) || self.reaches(b.needs.iter().copied(), group) {
+                continue;
+            }
+            let absorbed = std::mem::take(&mut self.fusion.groups[other].members);
+            let needs = std::mem::take(&mut self.fusion.groups[other].needs);
+            for member in &absorbed {
+                self.fusion.group_of[member.0] = Some(group);
+            }
+            for g in &mut self.fusion.groups {
+                if g.needs.remove(&other) {
+                    g.needs.insert(group);
+                }
+            }
+            let g = &mut self.fusion.groups[group];
+            g.members.extend(absorbed);
+            g.members.sort_unstable();
+            g.needs.extend(needs);
+            g.needs.remove(&group);
+        }
     }
 
     /// The place that the node would have in the group, if every operand that the group makes is needed at just the coordinate at which it is made.

@@ -41,7 +41,7 @@ fn split(out: &mut Graph, node: &Node, op: noyau_tensor::ReduceOp, axes: &[usize
     x = add(Op::Reshape, x, with(&[count]));
     // Equal chunks: a few more than needed if that divides evenly, else with elements added that are the reduction's identity and change nothing.
     let least = count.div_ceil(limit);
-    let chunks = (least..=2 * least).find(|chunks| count % chunks == 0).unwrap_or(least);
+    let chunks = (least..=2 * least).find(|chunks| count.is_multiple_of(*chunks)).unwrap_or(least);
     let length = count.div_ceil(chunks);
     let padding = chunks * length - count;
     if padding > 0 {

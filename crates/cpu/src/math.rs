@@ -166,6 +166,25 @@ pub(crate) fn rsqrt(x: f32) -> f32 {
     1.0 / x.sqrt()
 }
 
+/// `x as i32`, in a way that vectorises.
+#[inline(always)]
+pub(crate) fn to_i32(x: f32) -> i32 {
+    let inside = if x >= -2_147_483_648.0 && x < 2_147_483_648.0 { x } else { 0.0 };
+    // SAFETY: in the range of i32, and no NaN.
+    let y = unsafe { inside.to_int_unchecked::<i32>() };
+    let y = if x >= 2_147_483_648.0 { i32::MAX } else { y };
+    if x < -2_147_483_648.0 { i32::MIN } else { y }
+}
+
+/// `x as u32`, in a way that vectorises.
+#[inline(always)]
+pub(crate) fn to_u32(x: f32) -> u32 {
+    let inside = if x >= 0.0 && x < 4_294_967_296.0 { x } else { 0.0 };
+    // SAFETY: in the range of u32, and no NaN.
+    let y = unsafe { inside.to_int_unchecked::<u32>() };
+    if x >= 4_294_967_296.0 { u32::MAX } else { y }
+}
+
 /// The sine of `x + quadrant * pi / 2`, computed in f64.
 #[inline(always)]
 fn sin_shifted<const FMA: bool>(x: f32, quadrant: u32) -> f32 {
@@ -334,6 +353,13 @@ mod tests {
                 let error = ulps(got, f64::from(x).powf(y.into()));
                 assert!(error <= 1.0, "pow({x:?}, {y:?}) = {got:?}, off by {error} ulp");
             }
+        }
+    }
+
+    #[test]
+    fn conversions() {
+        for x in samples() {
+            assert_eq!((to_i32(x), to_u32(x)), (x as i32, x as u32), "{x:?}");
         }
     }
 

@@ -227,8 +227,10 @@ impl Device {
         match spare {
             Some(storage) => Ok(storage),
             None => {
-                self.buffer(bytes.max(256).next_power_of_two(), wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST, "reading")
-                    .await
+                // Rounded up to serve others too, as far as the device has buffers so large.
+                let rounded = bytes.max(256).next_power_of_two();
+                let size = if rounded <= self.info.limits.max_buffer_bytes { rounded } else { bytes };
+                self.buffer(size, wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST, "reading").await
             }
         }
     }

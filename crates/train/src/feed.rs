@@ -55,10 +55,10 @@ impl Feed {
     }
 
     /// The epoch's batches, in order.
-    pub fn epoch(&self, epoch: u64) -> Batches<'_> {
+    pub fn epoch(&self, epoch: u64) -> Batches {
         match &self.resident {
             None => Batches::Arrays(self.loader.epoch(epoch)),
-            Some(_) => Batches::Indices(self.loader.index_batches(epoch), std::marker::PhantomData),
+            Some(_) => Batches::Indices(self.loader.index_batches(epoch)),
         }
     }
 
@@ -70,9 +70,9 @@ impl Feed {
 }
 
 /// An epoch's batches.
-pub(crate) enum Batches<'a> {
+pub(crate) enum Batches {
     Arrays(noyau_data::Batches),
-    Indices(noyau_data::IndexBatches, std::marker::PhantomData<&'a ()>),
+    Indices(noyau_data::IndexBatches),
 }
 
 /// One batch on its way to a step.
@@ -105,12 +105,12 @@ impl Parcel {
     }
 }
 
-impl Batches<'_> {
+impl Batches {
     /// The next batch, if there is one.
     pub fn take(&mut self) -> Result<Option<Parcel>> {
         match self {
             Batches::Arrays(batches) => Ok(batches.next().map(Parcel::Arrays)),
-            Batches::Indices(batches, _) => batches.next().map(|index| Array::new([index.len()], &index).map(Parcel::Index)).transpose(),
+            Batches::Indices(batches) => batches.next().map(|index| Array::new([index.len()], &index).map(Parcel::Index)).transpose(),
         }
     }
 

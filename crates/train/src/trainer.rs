@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 use noyau_data::{Dataset, Loader};
-use noyau_nn::{Mode, Module, Optimizer, Sgd, cross_entropy};
+use noyau_nn::{Loss, Mode, Module, Optimizer, Sgd, cross_entropy};
 use noyau_tensor::{Array, DType, Error, Param, Result, Tensor};
 
 use crate::checkpoint;
@@ -15,15 +15,13 @@ use crate::feed::Feed;
 use crate::history::{EpochRecord, Evaluation, History, Progress};
 use crate::session::{CompiledStep, Session, Spec, Step};
 
-type Loss = Box<dyn Fn(&Tensor, &Tensor) -> Tensor + Send + Sync>;
-
 /// A model with what it takes to train it on a device.
 pub struct Trainer {
     device: Device,
     seed: u64,
     session: Option<Session>,
     model: Box<dyn Module>,
-    loss: Loss,
+    loss: Box<dyn Loss>,
     optimizer: Box<dyn Optimizer>,
     /// Optimizer states from a file, until the optimizer has states to give them to.
     pending: BTreeMap<String, Array>,
@@ -129,8 +127,8 @@ impl Trainer {
         }
     }
 
-    /// What to minimise: a function of the model's output and the targets that gives a scalar, the mean over the batch.
-    pub fn loss(mut self, loss: impl Fn(&Tensor, &Tensor) -> Tensor + Send + Sync + 'static) -> Trainer {
+    /// What to minimise: a function of the model's output and the targets that gives a scalar, the mean over the batch, or another [`Loss`].
+    pub fn loss(mut self, loss: impl Loss + 'static) -> Trainer {
         self.loss = Box::new(loss);
         self
     }
@@ -227,7 +225,7 @@ impl Trainer {
                     }
                     if let Some(validate) = fit.validate {
                         let mut made = self.evaluator(&session, validate).await?;
-                        made.run(&session, &*self.model).await?;
+                        made.run(&session).await?;
                         evaluator = Some(made);
                     }
                     session.get_async(&sums.loss).await?;
@@ -241,7 +239,7 @@ impl Trainer {
                     let loss = f64::from(session.get_async(&sums.loss).await?.try_item()?) / samples as f64;
                     if !loss.is_finite() {
                         return Err(diagnose::explain(&session, &feed, &snapshot, epoch, |size| {
-                            self.training_parts(&session, &feed, size, &sums, classes)
+                            self.training_parts(&feed, size, &sums, classes)
                         })
                         .await);
                     }
@@ -263,7 +261,7 @@ impl Trainer {
             let loss = f64::from(session.get_async(&sums.loss).await?.try_item()?);
             let correct = f64::from(session.get_async(&sums.correct).await?.try_item()?);
             let tested = match &mut evaluator {
-                Some(evaluator) => Some(evaluator.run(&session, &*self.model).await?),
+                Some(evaluator) => Some(evaluator.run(&session).await?),
                 None => None,
             };
             let record = EpochRecord {
@@ -290,7 +288,7 @@ impl Trainer {
         let session = self.session_async().await?;
         self.check(data)?;
         let mut evaluator = self.evaluator(&session, data).await?;
-        evaluator.run(&session, &*self.model).await
+        evaluator.run(&session).await
     }
 
     /// The model's output for a batch of samples.
@@ -358,12 +356,11 @@ impl Trainer {
     }
 
     /// What one training step returns and updates: the loss first.
-    fn training_parts(&self, session: &Session, feed: &Feed, batch: usize, sums: &Sums, classes: Option<usize>) -> (Vec<Spec>, Step) {
-        let _ = session;
+    fn training_parts(&self, feed: &Feed, batch: usize, sums: &Sums, classes: Option<usize>) -> (Vec<Spec>, Step) {
         let (arguments, x, y) = feed.arguments(batch);
         let mode = Mode::train();
         let out = self.model.forward(&x, &mode);
-        let loss = (self.loss)(&out, &y);
+        let loss = self.loss.loss(&out, &y);
         let mut updates = self.optimizer.step(&loss, &self.model.parameters());
         updates.extend(mode.take_updates());
         updates.extend(sums.updates(&loss, &out, &y, classes));
@@ -378,7 +375,7 @@ impl Trainer {
         sums: &Sums,
         classes: Option<usize>,
     ) -> Result<CompiledStep> {
-        let (arguments, step) = self.training_parts(session, feed, batch, sums, classes);
+        let (arguments, step) = self.training_parts(feed, batch, sums, classes);
         let step = session.load(&arguments, step).await?;
         for (name, param) in self.optimizer.states() {
             if let Some(value) = self.pending.remove(&name) {
@@ -398,7 +395,7 @@ impl Trainer {
         for size in feed.batch_sizes() {
             let (arguments, x, y) = feed.arguments(size);
             let out = self.model.forward(&x, &Mode::eval());
-            let loss = (self.loss)(&out, &y);
+            let loss = self.loss.loss(&out, &y);
             let step = Step::default().updates(sums.updates(&loss, &out, &y, classes));
             steps.insert(size, session.load(&arguments, step).await?);
         }
@@ -415,7 +412,7 @@ struct Evaluator {
 }
 
 impl Evaluator {
-    async fn run(&mut self, session: &Session, _: &dyn Module) -> Result<Evaluation> {
+    async fn run(&mut self, session: &Session) -> Result<Evaluation> {
         self.sums.clear(session).await?;
         let mut batches = self.feed.epoch(0);
         while let Some(parcel) = batches.take()? {

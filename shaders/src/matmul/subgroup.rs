@@ -1,80 +1,157 @@
-//! A tile that a subgroup shares: each lane loads every `size`-th row of `a` and gives it to all by broadcasts; columns of `b` are each lane's own. A
-//! broadcast is one instruction where a load is one for each lane, as on a software device.
+//! A tile that a subgroup shares: lanes load different rows of `a` and give them to all by broadcasts; columns of `b` are each lane's own. A broadcast is
+//! one instruction where a load is one for each lane, as on a software device.
+//!
+//! Where an operand lies so that four neighbours can be loaded at once, they are: along the sum (four steps of one row or column), or across it (four
+//! rows or columns of one step, which then belong to one lane).
 
 use noyau_compile::plan::Matmul;
 use noyau_tensor::Result;
 
-use super::{base, clamped, epilogue, guard, tile_place};
+use super::slice::{Slice, slices};
+use super::{base, epilogue, guard, tile_place};
 use crate::text::Text;
 use crate::{Layout, Phase, Work};
 
-/// How many steps of the summed axis a loop's turn takes.
-const UNROLL: usize = 2;
+/// How many steps of the summed axis a loop's turn takes: as many as a load brings.
+const UNROLL: usize = 4;
+
+/// How an operand's values reach the lanes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Fetch {
+    /// One value a load.
+    Single,
+    /// Four steps of the sum a load.
+    AlongSum,
+    /// Four rows (columns) a load.
+    AcrossSum,
+}
+
+/// How the operand is fetched when a lane holds `count` of its rows (columns).
+fn fetch(slice: &Slice<'_>, k: usize, count: usize) -> Fetch {
+    match slice.reads_vec4(k) {
+        true if slice.along_l() => Fetch::AlongSum,
+        true if count % 4 == 0 => Fetch::AcrossSum,
+        true | false => Fetch::Single,
+    }
+}
+
+/// Whether each operand is read four neighbours at a time.
+pub(super) fn reads_vec4(kernel: &Matmul, rows: usize, columns: usize, size: usize) -> [bool; 2] {
+    let [a, b] = slices(kernel);
+    [fetch(&a, kernel.k, rows / size), fetch(&b, kernel.k, columns)].map(|f| f != Fetch::Single)
+}
+
+/// One operand's part of a tile: each lane holds `count` of its rows (columns).
+struct Part<'a> {
+    slice: Slice<'a>,
+    fetch: Fetch,
+    count: usize,
+    size: usize,
+    name: &'static str,
+}
+
+impl Part<'_> {
+    /// The place within the tile of a lane's value `r`; `lane` is an expression.
+    fn offset(&self, r: usize, lane: &str) -> String {
+        match self.fetch {
+            Fetch::AcrossSum => format!("{lane} * 4u + {}u", r / 4 * 4 * self.size + r % 4),
+            Fetch::Single | Fetch::AlongSum => format!("{lane} + {}u", r * self.size),
+        }
+    }
+
+    /// Writes the places from which a lane loads.
+    fn places(&self, text: &mut Text) {
+        let tile = self.count * self.size;
+        let Slice { start, base, x_stride, size, .. } = self.slice;
+        let step = if self.fetch == Fetch::AcrossSum { 4 } else { 1 };
+        for r in (0..self.count).step_by(step) {
+            let x = format!("{start} + {}", self.offset(r, "lid"));
+            // What sticks out of the operand is brought back to its end: what is computed there is not stored.
+            let x = if size % tile == 0 { format!("({x})") } else { format!("min({x}, {}u)", size - step) };
+            text.line(format!("let p{}{r} = {base} + {x} * {x_stride}u;", self.name));
+        }
+    }
+
+    /// Writes the loads of step `l + u` (an expression), or of four steps where they come together and `u` is the first of them.
+    fn load(&self, text: &mut Text, layout: &Layout, l: &str, u: usize) {
+        let Slice { matrix, l_stride, .. } = self.slice;
+        let name = self.name;
+        match self.fetch {
+            Fetch::AlongSum if u > 0 => {}
+            Fetch::AlongSum => (0..self.count).for_each(|r| text.line(format!("let {name}{r} = {};", layout.load4(matrix.buffer, &format!("p{name}{r} + {l}"))))),
+            Fetch::AcrossSum => (0..self.count)
+                .step_by(4)
+                .for_each(|r| text.line(format!("let {name}{r}_{u} = {};", layout.load4(matrix.buffer, &format!("p{name}{r} + ({l} + {u}u) * {l_stride}u"))))),
+            Fetch::Single => (0..self.count)
+                .for_each(|r| text.line(format!("let {name}{r}_{u} = {};", layout.load(matrix.buffer, &format!("p{name}{r} + ({l} + {u}u) * {l_stride}u"))))),
+        }
+    }
+
+    /// A lane's value `r` at step `u`.
+    fn value(&self, r: usize, u: usize) -> String {
+        let name = self.name;
+        match self.fetch {
+            Fetch::AlongSum => format!("{name}{r}[{u}]"),
+            Fetch::AcrossSum => format!("{name}{}_{u}[{}]", r / 4 * 4, r % 4),
+            Fetch::Single => format!("{name}{r}_{u}"),
+        }
+    }
+}
 
 pub(super) fn phase(id: usize, name: &str, kernel: &Matmul, layout: &Layout, rows: usize, columns: usize, size: usize) -> Result<Phase> {
     let wide = columns * size;
+    let held = rows / size;
     let mut text = Text::body();
     let groups = tile_place(&mut text, "group", kernel, rows, wide);
     base(&mut text, "base_a", kernel, &kernel.a);
     base(&mut text, "base_b", kernel, &kernel.b);
-    let loads = rows / size;
-    for q in 0..loads {
-        text.line(format!("let pa{q} = base_a + {} * {}u;", clamped("i0 + lid", q * size, kernel.m, rows), kernel.a.row_stride));
-    }
-    for j in 0..columns {
-        text.line(format!("let pb{j} = base_b + {} * {}u;", clamped("j0 + lid", j * size, kernel.n, wide), kernel.b.column_stride));
-    }
+    let [a, b] = slices(kernel);
+    let a = Part { fetch: fetch(&a, kernel.k, held), slice: a, count: held, size, name: "a" };
+    let b = Part { fetch: fetch(&b, kernel.k, columns), slice: b, count: columns, size, name: "x" };
+    a.places(&mut text);
+    b.places(&mut text);
     for i in 0..rows {
         for j in 0..columns {
             text.line(format!("var s{i}_{j} = 0f;"));
         }
     }
-    let step = |text: &mut Text, l: &str| {
-        text.open("{");
-        text.line(format!("let la = {l} * {}u;", kernel.a.column_stride));
-        text.line(format!("let lb = {l} * {}u;", kernel.b.row_stride));
-        for j in 0..columns {
-            text.line(format!("let x{j} = {};", layout.load(kernel.b.buffer, &format!("pb{j} + lb"))));
-        }
-        for q in 0..loads {
-            text.line(format!("let a{q} = {};", layout.load(kernel.a.buffer, &format!("pa{q} + la"))));
+    let step = |text: &mut Text, l: &str, u: usize| {
+        b.load(text, layout, l, u);
+        a.load(text, layout, l, u);
+        for r in 0..held {
             for lane in 0..size {
-                let i = q * size + lane;
-                text.line(format!("let y{i} = subgroupBroadcast(a{q}, {lane}u);"));
+                let i = r * size + lane;
+                text.line(format!("let y{i}_{u} = subgroupBroadcast({}, {lane}u);", a.value(r, u)));
                 for j in 0..columns {
-                    text.line(format!("s{i}_{j} = fma(y{i}, x{j}, s{i}_{j});"));
+                    text.line(format!("s{i}_{j} = fma(y{i}_{u}, {}, s{i}_{j});", b.value(j, u)));
                 }
             }
         }
-        text.close();
     };
     let whole = kernel.k - kernel.k % UNROLL;
     if whole > 0 {
         text.open(format!("for (var l = 0u; l < {whole}u; l += {UNROLL}u) {{"));
         for u in 0..UNROLL {
-            step(&mut text, &if u == 0 { "l".into() } else { format!("(l + {u}u)") });
+            step(&mut text, "l", u);
         }
         text.close();
     }
-    for l in whole..kernel.k {
-        step(&mut text, &format!("{l}u"));
+    // Operands that come four steps at a time leave no rest.
+    for u in 0..kernel.k % UNROLL {
+        step(&mut text, &format!("{whole}u"), u);
     }
-    for i in 0..rows {
-        for j in 0..columns {
-            let (row, column) = (format!("i0 + {i}u"), format!("j0 + lid + {}u", j * size));
-            let guard = guard(kernel, rows, wide, &row, &column);
-            text.line(format!("{guard}{{ e{id}(z, {row}, {column}, s{i}_{j}); }}"));
+    for r in 0..held {
+        for lane in 0..size {
+            for j in 0..columns {
+                let (row, column) = (format!("i0 + {}", a.offset(r, &format!("{lane}u"))), format!("j0 + {}", b.offset(j, "lid")));
+                let guard = guard(kernel, rows, wide, &row, &column);
+                text.line(format!("{guard}{{ e{id}(z, {row}, {column}, s{}_{j}); }}", r * size + lane));
+            }
         }
     }
     let function = format!("k{id}");
     let code = format!("{}fn {function}(group: u32, lid: u32) {{\n{}}}\n", epilogue(id, kernel, layout)?, text.finish());
     let work = Work::Groups { count: groups, size: size as u32 };
-    Ok(Phase {
-        name: format!("{name} [subgroup {rows}x{wide}]"),
-        code,
-        function,
-        work,
-        iterations: (whole / UNROLL) as u64,
-        shared: Vec::new(),
-    })
+    let iterations = (whole / UNROLL) as u64;
+    Ok(Phase { name: format!("{name} [subgroup {rows}x{wide}]"), code, function, work, iterations, shared: Vec::new() })
 }

@@ -28,7 +28,7 @@ fn executables_share_states() {
     let (cpu, state) = (Cpu::new(), state());
     let memory = cpu.create(&state.initial_value(0).unwrap()).unwrap();
     let plan = Arc::new(counter(&state));
-    let mut load = || cpu.clone().load(Arc::clone(&plan), &mut |_| Ok(memory.clone())).unwrap();
+    let load = || cpu.clone().load(Arc::clone(&plan), &mut |_| Ok(memory.clone())).unwrap();
     let (mut first, mut second) = (load(), load());
     first.write(0, &Array::new([2], &[1f32, 2.0]).unwrap()).unwrap();
     second.write(0, &Array::new([2], &[10f32, 20.0]).unwrap()).unwrap();

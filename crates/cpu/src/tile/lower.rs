@@ -69,8 +69,8 @@ fn blocks(kind: Kind, lines: usize, cols: usize, passes: usize) -> (bool, (usize
         Kind::Lines if lines <= beside(cols.min(BLOCK)) => (false, (lines, cols.min(BLOCK))),
         Kind::Lines if passes > 1 && lines <= WHOLE / 64 => (false, (lines, cols.min(WHOLE / lines / 16 * 16))),
         Kind::Lines => {
-            let block = cols.clamp(1, BLOCK / 4);
-            (true, (beside(block).min(lines), block))
+            let block = cols.clamp(1, BLOCK / 8);
+            (true, ((4 * BLOCK / block).min(lines), block))
         }
     }
 }

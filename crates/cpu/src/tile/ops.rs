@@ -99,8 +99,8 @@ unary! {
     ReluI: i32 => i32, |x| x.max(0);
     NotWord: u32 => u32, |x| !x;
     NotBool: u32 => u32, |x| x ^ 1;
-    FloatToInt: f32 => i32, |x| x as i32;
-    FloatToUint: f32 => u32, |x| x as u32;
+    FloatToInt: f32 => i32, |x| math::to_i32(x);
+    FloatToUint: f32 => u32, |x| math::to_u32(x);
     FloatToBool: f32 => u32, |x| u32::from(x != 0.0);
     IntToFloat: i32 => f32, |x| x as f32;
     UintToFloat: u32 => f32, |x| x as f32;

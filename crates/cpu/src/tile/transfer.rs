@@ -43,6 +43,20 @@ pub(crate) unsafe fn fill(step: &Step, env: &mut Env, tile: &Tile) {
         });
         return;
     }
+    if let Some((1, step_col)) = access.affine()
+        && step.form == Form::FULL
+        && step_col != 1
+    {
+        let first = access.first(1, step_col, tile);
+        // Along the buffer's neighbours.
+        for c in 0..tile.cols as isize {
+            for l in 0..tile.lines as isize {
+                // SAFETY: the program gave the value room for the tile, and all places were found inside of the buffer when the plan was loaded.
+                unsafe { *target.pointer.offset(l * target.line + c) = *base.offset(first + c * step_col + l) };
+            }
+        }
+        return;
+    }
     access.walk(step.form, tile, |line, position, n, place, stride| {
         // SAFETY: the program gave the value room for the tile.
         let words = unsafe { run_mut(target, line, position, n) };
@@ -147,6 +161,21 @@ pub(crate) unsafe fn store(step: &Step, env: &mut Env, tile: &Tile) {
         // SAFETY: the tile's lines follow each other without gaps on both sides; all places were found inside of the buffer when the plan was loaded.
         // `copy`, since a value loaded in place may be stored where it is.
         unsafe { std::ptr::copy(value.pointer, base.offset(first), tile.lines * tile.cols) };
+        return;
+    }
+    if let Some((1, step_col)) = access.affine()
+        && step.form == Form::FULL
+        && step.operands[0].form == Form::FULL
+        && step_col != 1
+    {
+        let first = access.first(1, step_col, tile);
+        // Along the buffer's neighbours.
+        for c in 0..tile.cols as isize {
+            for l in 0..tile.lines as isize {
+                // SAFETY: the value has a word for each element, and all places were found inside of the buffer when the plan was loaded.
+                unsafe { *base.offset(first + c * step_col + l) = *value.pointer.offset(l * value.line + c) };
+            }
+        }
         return;
     }
     access.walk(step.form, tile, |line, position, n, place, stride| {
