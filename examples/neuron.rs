@@ -42,7 +42,9 @@ fn learning(session: &Session) -> anyhow::Result<()> {
     let gradient = &grad(&loss, &[&w])[0];
 
     say!("1. A neuron with one weight\n");
-    say!("The neuron multiplies its input x by its weight w. It should learn y = 2 x from five examples; its weight is 3, which is wrong:\n");
+    say!(
+        "The neuron multiplies its input x by its weight w. It should learn y = 2 x from five examples; its weight is 3, which is wrong:\n"
+    );
     say!("{:>6} {:>8} {:>8} {:>8} {:>8}", "x", "wanted", "w * x", "error", "squared");
     for ((x, y), output) in xs.iter().zip(ys).zip(session.eval(&output)?.to_vec::<f32>()?) {
         say!("{x:>6} {y:>8} {output:>8} {:>8} {:>8}", output - y, (output - y).powi(2));
@@ -63,7 +65,11 @@ fn learning(session: &Session) -> anyhow::Result<()> {
     }
 
     say!("\n2. The slope\n");
-    say!("Which way is down? Move w a little and look how the loss changes: at w = 3 it is {:.3}, at w = 3.0001 it is {:.3}.", loss_at(3.0)?, loss_at(3.0001)?);
+    say!(
+        "Which way is down? Move w a little and look how the loss changes: at w = 3 it is {:.3}, at w = 3.0001 it is {:.3}.",
+        loss_at(3.0)?,
+        loss_at(3.0001)?
+    );
     say!("The change of the loss divided by the change of w is the slope:\n");
     say!("  {:>8} {:>14} {:>10}", "d", "loss(3 + d)", "slope");
     let at_3 = loss_at(3.0)?;
@@ -72,7 +78,9 @@ fn learning(session: &Session) -> anyhow::Result<()> {
         say!("  {d:>8} {moved:>14.6} {:>10.4}", (f64::from(moved) - f64::from(at_3)) / f64::from(d));
     }
     session.set(&w, &Array::scalar(3.0f32))?;
-    say!("\nA large d cuts across the bend of the parabola (the slope is 60 + 30 d); a tiny d drowns in rounding, for the device's numbers (f32)");
+    say!(
+        "\nA large d cuts across the bend of the parabola (the slope is 60 + 30 d); a tiny d drowns in rounding, for the device's numbers (f32)"
+    );
     say!("have about seven digits and the two losses agree in nearly all of them.");
     say!("The derivative needs no d at all. noyau's grad gives, exactly: {}", session.eval(gradient)?.item());
     // gradcheck computes in f64 and looks to both sides, so that its d can be small.
@@ -85,7 +93,9 @@ fn learning(session: &Session) -> anyhow::Result<()> {
     say!("The slope points up, so go the other way: w becomes w - rate * slope, again and again.\n");
     descend(session, &w, &loss, gradient, 0.01, 12)?;
     say!("\nAt a rate of 0.01 each step leaves 0.4 of the distance to w = 2 (the slope is 60 times that distance: 1 - 0.01 * 60 = 0.4).");
-    say!("A rate of 0.04 is too much: 1 - 0.04 * 60 = -1.4, so each step lands on the other side, farther away than before. It diverges:\n");
+    say!(
+        "A rate of 0.04 is too much: 1 - 0.04 * 60 = -1.4, so each step lands on the other side, farther away than before. It diverges:\n"
+    );
     descend(session, &w, &loss, gradient, 0.04, 8)?;
     say!("\nRates below 2 / 60 = 0.0333 converge here, higher ones diverge. For a large network nobody knows that bound: one tries.");
     Ok(())
@@ -95,9 +105,8 @@ fn learning(session: &Session) -> anyhow::Result<()> {
 fn descend(session: &Session, w: &Param, loss: &Tensor, gradient: &Tensor, rate: f32, steps: usize) -> anyhow::Result<()> {
     session.set(w, &Array::scalar(3.0f32))?;
     // One step returns w, loss and slope as they are, and then updates w: that is a whole training step, compiled once.
-    let mut step = session.compile([], |[]| {
-        Step::returns(w).and_returns(loss).and_returns(gradient).updates([(w.clone(), w.tensor() - gradient * rate)])
-    })?;
+    let mut step = session
+        .compile([], |[]| Step::returns(w).and_returns(loss).and_returns(gradient).updates([(w.clone(), w.tensor() - gradient * rate)]))?;
     say!("  {:>4} {:>10} {:>12} {:>10}", "step", "w", "loss", "slope");
     for number in 0..=steps {
         let now = step.run(&[])?;
@@ -142,13 +151,17 @@ fn logic(session: &Session) -> anyhow::Result<()> {
         let best = right.iter().copied().fold(0.0, f32::max);
         say!("  {name:<4} the best has {best} of 4 right; {:>4} neurons do", right.iter().filter(|&&r| r == best).count());
     }
-    say!("\nNo neuron gets XOR right: a neuron parts the plane by a straight line, and no line has (0,1) and (1,0) on one side and (0,0) and");
+    say!(
+        "\nNo neuron gets XOR right: a neuron parts the plane by a straight line, and no line has (0,1) and (1,0) on one side and (0,0) and"
+    );
     say!("(1,1) on the other. Proof: w1 + b >= 0 and w2 + b >= 0 and b < 0 give w1 + w2 + b >= -b > 0, so it fires for (1,1) too.");
     say!("Two layers do it: OR and NOT AND, joined by AND:\n");
     say!("  x1 x2   XOR");
     for (row, xor) in two_layers.iter().enumerate() {
         say!("   {}  {}   {xor:>3}", row / 2, row % 2);
     }
-    say!("\nA step has no slope, so such neurons cannot learn by descent. Smooth activations can: see the example `points` with --data xor.");
+    say!(
+        "\nA step has no slope, so such neurons cannot learn by descent. Smooth activations can: see the example `points` with --data xor."
+    );
     Ok(())
 }

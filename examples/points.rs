@@ -17,11 +17,11 @@ use clap::{Parser, ValueEnum};
 use noyau::prelude::*;
 use plotters::prelude::*;
 
-use chart::{Curve, GREY, INK, check_target, text};
+use chart::{BLUE, Curve, GREY, INK, ORANGE, check_target, text};
 
 /// Trains a small network on a cloud of points and draws the map that it makes of the plane.
 #[derive(Parser)]
-#[command(name = "points")]
+#[command(name = "points", allow_negative_numbers = true)]
 struct Options {
     /// Which points: circle, xor, gaussians, spiral (two classes), plane, multi-gaussian (a number for each point)
     #[arg(long, default_value = "circle")]
@@ -30,7 +30,7 @@ struct Options {
     #[arg(long, default_value_t = 500)]
     samples: usize,
     /// How noisy the points are, 0 to 0.5
-    #[arg(long, default_value_t = 0.0, allow_negative_numbers = true)]
+    #[arg(long, default_value_t = 0.0)]
     noise: f64,
     /// What the network gets to see, by commas: x1, x2, x1^2, x2^2, x1x2, sin x1, sin x2
     #[arg(long, value_delimiter = ',', default_value = "x1,x2")]
@@ -45,7 +45,7 @@ struct Options {
     #[arg(long, value_enum, default_value = "none")]
     regularization: Regularization,
     /// How much that penalty weighs [default: 0.001]
-    #[arg(long, allow_negative_numbers = true)]
+    #[arg(long)]
     rate: Option<f64>,
     /// How often to go through the training points
     #[arg(long, default_value_t = 100)]
@@ -57,7 +57,7 @@ struct Options {
     #[arg(long, value_enum, default_value = "adam")]
     optimizer: Rule,
     /// The size of a step along the gradient [default: 0.1 for sgd and ada-grad, 0.03 for momentum, 0.01 for adam and rms-prop]
-    #[arg(long, allow_negative_numbers = true)]
+    #[arg(long)]
     learning_rate: Option<f64>,
     /// Where the points, the initial weights and the order of the points come from
     #[arg(long, default_value_t = 0)]
@@ -85,7 +85,7 @@ fn run(options: Options) -> anyhow::Result<()> {
     // Biases move the network's lines about and do no harm when they are large.
     let weights: Vec<(String, Param)> = model.parameters().into_iter().filter(|(name, _)| name.ends_with("weight")).collect();
     let mut trainer = Trainer::new(device.clone(), model)
-        .loss(move |output, target| {
+        .loss(move |output: &Tensor, target: &Tensor| {
             let loss = if outputs > 1 { cross_entropy(output, target) } else { mse_loss(output, target) };
             match penalty {
                 Some((Regularization::L1, rate)) => loss + l1_penalty(&weights) * rate,
@@ -98,7 +98,8 @@ fn run(options: Options) -> anyhow::Result<()> {
 
     let layers: Vec<String> = options.hidden.0.iter().chain([&outputs]).map(usize::to_string).collect();
     let features: Vec<String> = options.features.iter().map(Feature::to_string).collect();
-    let network = format!("({}) - {}, {:?}, {} parameters", features.join(", "), layers.join(" - "), options.activation, trainer.parameters());
+    let network =
+        format!("({}) - {}, {:?}, {} parameters", features.join(", "), layers.join(" - "), options.activation, trainer.parameters());
     say!("points   {}: {} to train on, {} to test on, noise {}", options.data, train.len(), test.len(), options.noise);
     say!("network  {}", network.to_lowercase());
     say!("device   {}: {}\n", device.name(), device.adapter());
@@ -115,7 +116,7 @@ fn run(options: Options) -> anyhow::Result<()> {
     written?;
 
     let result = trainer.evaluate(&test)?;
-    let seconds: f64 = history.epochs.iter().map(|e| e.seconds).sum();
+    let seconds = history.epochs.iter().fold(0.0, |sum, e| sum + e.seconds);
     let headline = match result.accuracy {
         Some(_) => format!("{}: {} of the test points right", options.data, percent(result.accuracy)),
         None => format!("{}: test loss {:.4}", options.data, result.loss),
@@ -304,14 +305,9 @@ fn optimizer(options: &Options) -> Box<dyn Optimizer> {
     }
 }
 
-/// Class 0, or -1.
-const LOW: RGBColor = RGBColor(0xe8, 0x77, 0x22);
-/// Class 1, or 1.
-const HIGH: RGBColor = RGBColor(0x1f, 0x6f, 0xb4);
-
-/// White at 0, the color of a class at -1 or 1.
+/// Orange at -1 (class 0), white at 0, blue at 1 (class 1).
 fn shade(value: f64) -> RGBColor {
-    let RGBColor(r, g, b) = if value < 0.0 { LOW } else { HIGH };
+    let RGBColor(r, g, b) = if value < 0.0 { ORANGE } else { BLUE };
     let part = |c: u8| (255.0 - (255.0 - f64::from(c)) * value.abs().min(1.0)).round() as u8;
     RGBColor(part(r), part(g), part(b))
 }
@@ -346,7 +342,7 @@ fn draw(
     let grid: Vec<f32> = (0..CELLS * CELLS).flat_map(|i| [middle(i % CELLS), middle(i / CELLS)]).collect();
     let answers = answers(trainer, &grid)?;
 
-    chart::save(file, (1120, 720), |area| {
+    chart::save(file, (1120, 730), |area| {
         let (head, rest) = area.split_vertically(70);
         let (left, right) = rest.split_horizontally(650);
         text(&head, headline, (16, 12), 24, &INK)?;
@@ -355,7 +351,7 @@ fn draw(
         let mut map = ChartBuilder::on(&left)
             .margin_right(20)
             .x_label_area_size(34)
-            .y_label_area_size(40)
+            .y_label_area_size(50)
             .build_cartesian_2d(-edge..edge, -edge..edge)?;
         for (y, row) in answers.chunks(CELLS).enumerate() {
             let shades: Vec<i8> = row.iter().map(|v| (v.clamp(-1.0, 1.0) * 12.0).round() as i8).collect();
@@ -367,7 +363,14 @@ fn draw(
                 x += run.len();
             }
         }
-        map.configure_mesh().disable_mesh().x_desc("x1").y_desc("x2").label_style(("sans-serif", 12).into_font().color(&GREY)).draw()?;
+        map.configure_mesh()
+            .disable_mesh()
+            .x_label_formatter(&|v| format!("{v:.0}"))
+            .y_label_formatter(&|v| format!("{v:.0}"))
+            .x_desc("x1")
+            .y_desc("x2")
+            .label_style(("sans-serif", 12).into_font().color(&GREY))
+            .draw()?;
         // Points to train on are filled, those to test on are rings.
         for &(x, y, truth) in &train {
             map.draw_series([Circle::new((x, y), 4, shade(truth).filled()), Circle::new((x, y), 4, WHITE.stroke_width(1))])?;
@@ -377,7 +380,9 @@ fn draw(
         }
 
         let values = |of: fn(&EpochRecord) -> Option<f64>| history.epochs.iter().map(|e| of(e).unwrap_or(f64::NAN)).collect();
-        let pair = |train, test| [Curve { name: "train", color: GREY, values: train }, Curve { name: "test", color: INK, values: test }];
+        let pair = |train, test| {
+            [Curve { name: "train", color: RGBColor(0x9a, 0xa4, 0xae), values: train }, Curve { name: "test", color: INK, values: test }]
+        };
         let (upper, lower) = right.split_vertically(305);
         let losses = pair(values(|e| Some(e.train_loss)), values(|e| e.test_loss));
         chart::curves(&upper, "Loss", &losses, (0.0, 0.0), |v| format!("{v:.2}"))?;

@@ -1,5 +1,6 @@
 //! Pictures: an SVG file, and a chart of curves in it.
 
+use std::fs::OpenOptions;
 use std::path::Path;
 
 use anyhow::{Context, ensure};
@@ -39,10 +40,16 @@ pub fn save(path: &Path, size: (u32, u32), draw: impl FnOnce(&Area) -> anyhow::R
 
 /// Fails if no file could be written there: better told before the training than after it.
 pub fn check_target(path: &Path) -> anyhow::Result<()> {
-    ensure!(!path.as_os_str().is_empty(), "the name of a file to write is empty");
-    ensure!(!path.is_dir(), "{}: this is a folder; give the name of a file to write", path.display());
+    let name = path.display();
+    ensure!(!path.is_dir(), "{name}: this is a folder; give the name of a file to write");
+    ensure!(path.is_file() || !path.exists(), "{name}: this is no ordinary file; give the name of one to write");
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    ensure!(folder.is_dir(), "{}: there is no folder {} to write it to", path.display(), folder.display());
+    ensure!(folder.is_dir(), "{name}: there is no folder {} to write it to", folder.display());
+    let is_new = !path.exists();
+    OpenOptions::new().append(true).create(true).open(path).with_context(|| format!("{name}: cannot write"))?;
+    if is_new {
+        std::fs::remove_file(path).with_context(|| format!("{name}: cannot write"))?;
+    }
     Ok(())
 }
 
@@ -87,8 +94,11 @@ pub fn curves(area: &Area, title: &str, curves: &[Curve], range: (f64, f64), lab
             chart.draw_series(points.iter().map(|&at| Circle::new(at, 3, color.filled())))?;
         }
     }
+    // The names go where the curves are not: losses fall, accuracies rise.
+    let rises = curves.iter().any(|c| c.values.last() > c.values.first());
     chart
         .configure_series_labels()
+        .position(if rises { SeriesLabelPosition::LowerRight } else { SeriesLabelPosition::UpperRight })
         .label_font(("sans-serif", 13).into_font().color(&INK))
         .background_style(WHITE.mix(0.85))
         .draw()?;

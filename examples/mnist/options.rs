@@ -10,7 +10,7 @@ use crate::chart::check_target;
 
 /// Trains a network (784-512-256-10, ReLU) to read the handwritten digits of MNIST, and shows how well it does.
 #[derive(Parser)]
-#[command(name = "mnist")]
+#[command(name = "mnist", allow_negative_numbers = true)]
 pub struct Options {
     /// Where to train: auto, cpu, gpu (the best one) or gpu:N (the example `devices` lists the numbers)
     #[arg(long, default_value = "auto")]
@@ -22,13 +22,13 @@ pub struct Options {
     #[arg(long, default_value_t = 128)]
     pub batch_size: usize,
     /// The size of a step along the gradient [default: 0.1 for sgd, 0.001 for adam]
-    #[arg(long, allow_negative_numbers = true)]
+    #[arg(long)]
     pub learning_rate: Option<f64>,
     /// How the learning rate goes on from there
     #[arg(long, value_enum, default_value = "cosine")]
     pub schedule: Course,
     /// For sgd: how much of the last step is kept [default: 0.9]
-    #[arg(long, allow_negative_numbers = true)]
+    #[arg(long)]
     pub momentum: Option<f64>,
     /// How to minimise the loss
     #[arg(long, value_enum, default_value = "sgd")]
@@ -42,7 +42,7 @@ pub struct Options {
     /// Where to write the trained weights [default: mnist.safetensors, after at least one epoch]
     #[arg(long, value_name = "FILE")]
     pub save: Option<PathBuf>,
-    /// Weights to begin with, as --save wrote them
+    /// Weights to begin with, as --save wrote them; a learning rate that had fallen stays where it was
     #[arg(long, value_name = "FILE")]
     pub load: Option<PathBuf>,
     /// Where to draw the training and the mistakes [default: mnist.svg, after at least one epoch]

@@ -47,9 +47,7 @@ fn draw_confusion(area: &Area, confusion: &[Vec<u64>]) -> anyhow::Result<()> {
     text(area, "Confusion matrix", (16, 6), 17, &INK)?;
     let (left, top) = (72, 58);
     let cell = (460 / confusion.len().max(1) as i32).max(1);
-    let centered = |size: i32, color: &RGBColor| {
-        ("sans-serif", size).into_font().color(color).pos(Pos::new(HPos::Center, VPos::Center))
-    };
+    let centered = |size: i32, color: &RGBColor| ("sans-serif", size).into_font().color(color).pos(Pos::new(HPos::Center, VPos::Center));
     let side = cell * confusion.len() as i32;
     area.draw_text("taken for", &centered(13, &GREY), (left + side / 2, top - 28))?;
     let sideways = centered(13, &GREY).transform(FontTransform::Rotate270);
@@ -94,7 +92,8 @@ fn draw_mistakes(area: &Area, mistakes: &[Mistake]) -> anyhow::Result<()> {
         // A pixel becomes a square of whole pixels; of an image larger than its tile, some pixels are left out.
         let side = height.max(width).max(1);
         let (every, scale) = (side.div_ceil(TILE), (TILE / side).max(1));
-        area.draw(&Rectangle::new([(left, top), (left + TILE as i32, top + TILE as i32)], BLACK.filled()))?;
+        let extent = |pixels: usize| (pixels.div_ceil(every) * scale) as i32;
+        area.draw(&Rectangle::new([(left, top), (left + extent(width), top + extent(height))], BLACK.filled()))?;
         for (y, row) in mistake.pixels.chunks(width).step_by(every).enumerate() {
             let shades: Vec<u8> = row.iter().step_by(every).map(|&v| (v.clamp(0.0, 1.0) * 15.0).round() as u8).collect();
             let mut x = 0;

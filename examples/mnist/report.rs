@@ -81,7 +81,12 @@ impl Report {
             mnist.classes
         ));
         self.line(format!("model     {pixels} - 512 - 256 - {}, ReLU: {parameters} parameters", mnist.classes));
-        self.line(format!("training  cross-entropy, {}, {} images a step, seed {}", options.optimizer_name(), options.batch_size, options.seed));
+        self.line(format!(
+            "training  cross-entropy, {}, {} images a step, seed {}",
+            options.optimizer_name(),
+            options.batch_size,
+            options.seed
+        ));
         self.line(format!("device    {}: {}", device.name(), device.adapter()));
         if let Some(file) = &options.load {
             self.line(format!("loaded    {}", file.display()));
@@ -158,7 +163,13 @@ impl Report {
         self.line("\nclass   images  precision   recall  most often taken for");
         for class in classes(&evaluation.confusion) {
             let confused = class.confused.map(|(with, times)| format!("{with} ({times} of {})", class.samples)).unwrap_or_default();
-            let line = format!("{:>5} {:>8} {:>10} {:>8}  {confused}", class.class, class.samples, percent(class.precision), percent(class.recall));
+            let line = format!(
+                "{:>5} {:>8} {:>10} {:>8}  {confused}",
+                class.class,
+                class.samples,
+                percent(class.precision),
+                percent(class.recall)
+            );
             self.line(line.trim_end());
         }
         self.line(format!("\ntest loss {:.4}, test accuracy {}", evaluation.loss, percent(evaluation.accuracy)));
@@ -213,6 +224,12 @@ fn classes(confusion: &[Vec<u64>]) -> impl Iterator<Item = Class> {
         let samples = row.iter().sum();
         let taken = confusion.iter().map(|row| row[class]).sum();
         let wrong = row.iter().copied().enumerate().filter(|&(other, times)| other != class && times > 0);
-        Class { class, samples, precision: share(right, taken), recall: share(right, samples), confused: wrong.max_by_key(|&(_, times)| times) }
+        Class {
+            class,
+            samples,
+            precision: share(right, taken),
+            recall: share(right, samples),
+            confused: wrong.max_by_key(|&(_, times)| times),
+        }
     })
 }

@@ -1,6 +1,7 @@
 //! [`Matmul`] kernels: the variants, and what they share: where a tile is, how its operands are addressed, the body's function.
 
 mod registers;
+mod slice;
 mod split;
 mod subgroup;
 mod tiled;
@@ -56,7 +57,8 @@ impl Variant {
     pub fn reads_vec4(self, kernel: &Matmul) -> [bool; 2] {
         match self {
             Variant::Tiled { .. } => tiled::reads_vec4(kernel),
-            Variant::Registers { .. } | Variant::Split { .. } | Variant::Subgroup { .. } => [false, false],
+            Variant::Subgroup { rows, columns, size } => subgroup::reads_vec4(kernel, rows as usize, columns as usize, size as usize),
+            Variant::Registers { .. } | Variant::Split { .. } => [false, false],
         }
     }
 }

@@ -68,6 +68,14 @@ fn chained(list: &mut List) {
     list.smooth("pad, then slice into the padding", Exact, |d| d.floats([3, 4]).pad(&[(2, 2), (1, 1)], 0.5).slice(0, 1..4).slice(1, ..5));
     list.smooth("pad of a pad of another value", Exact, |d| d.floats([2, 2]).pad(&[(1, 0), (0, 1)], 1.0).pad(&[(1, 1), (1, 1)], 2.0));
     list.smooth("reshape across padding", Exact, |d| d.floats([3, 3]).pad(&[(0, 1), (0, 1)], 9.0).reshape([2, 8]));
+    list.smooth("padding selected, down to a scalar", Exact, |d| {
+        let x = d.floats([1]);
+        x.reshape([1, 1]).pad(&[(0, 0), (0, 1)], 0.5).reshape([2]).select(0, 1) + x.reshape([])
+    });
+    list.smooth("padded and cut back to what it was", Rounded, |d| {
+        let x = d.floats([2, 2, 1]) * 0.25;
+        x.unsqueeze(-1).pad(&[(0, 0), (0, 0), (0, 0), (0, 2)], 0.0).reshape([2, 2, 3]).slice(2, ..1) - x
+    });
     list.smooth("reshape across a transposition", Exact, |d| d.floats([3, 4]).t().reshape([6, 2]));
     list.smooth("reshape across a flip and a step", Exact, |d| d.floats([6, 4]).flip(&[0, 1]).slice_step(0, .., 2).reshape([4, 3]));
     list.smooth("permute of a slice of an expansion", Exact, |d| d.floats([1, 4]).expand([3, 4]).slice(1, 1..3).permute(&[1, 0]));

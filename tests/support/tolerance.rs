@@ -67,10 +67,15 @@ impl Tolerance {
 
     /// The first element that is too far off, in words; `None` when all are close enough. Integers and booleans must be equal.
     pub fn fault(self, expected: &Values, got: &Array) -> Option<String> {
+        let scale = expected.data.iter().filter(|x| x.is_finite()).fold(0.0f64, |scale, x| scale.max(x.abs()));
+        self.fault_at_scale(scale, expected, got)
+    }
+
+    /// As [`Tolerance::fault`], with the scale of the terms that were added up given.
+    pub fn fault_at_scale(self, scale: f64, expected: &Values, got: &Array) -> Option<String> {
         if got.shape() != &expected.shape || got.dtype() != expected.dtype {
             return Some(format!("is {}{}, not {}{}", got.dtype(), got.shape(), expected.dtype, expected.shape));
         }
-        let scale = expected.data.iter().filter(|x| x.is_finite()).fold(0.0f64, |scale, x| scale.max(x.abs()));
         let exact = expected.dtype != DType::F32;
         let mut worst: Option<(f64, String)> = None;
         for (i, (&want, found)) in expected.data.iter().zip(got.to_f64()).enumerate() {

@@ -11,7 +11,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use noyau_tensor::{BinaryOp, Op, UnaryOp};
 
-use crate::materialize::resolve;
+use crate::materialize::{resolve, resolve_from};
 use crate::{Graph, Index, NodeId, View};
 
 /// A group of nodes that one kernel computes.
@@ -257,14 +257,14 @@ impl Fuser<'_> {
         let node = self.graph.node(id);
         let through = View::contiguous(&node.shape);
         node.inputs.iter().enumerate().all(|(i, &input)| {
-            let (base, index) = resolve(self.graph, input);
+            let (base, at) = resolve_from(self.graph, input, place.then(&through));
             if self.fusion.group_of[base.0] != Some(group) {
                 return true;
             }
             if self.options.cuts.contains(&base) || (matches!(node.op, Op::Gather(_)) && i == 0) {
                 return false;
             }
-            index.views().iter().fold(place.then(&through), |at, view| at.then(view)) == self.fusion.place[&base]
+            at == self.fusion.place[&base]
         })
     }
 
@@ -347,12 +347,11 @@ impl Fuser<'_> {
     /// Whether a reduction in the group can have its operand: made there at the same coordinate, or not made there at all.
     fn operand_fits(&self, operand: NodeId, group: usize) -> bool {
         let g = &self.fusion.groups[group];
-        let (base, index) = resolve(self.graph, operand);
+        let (base, at) = resolve_from(self.graph, operand, g.full.clone());
         if self.options.cuts.contains(&base) {
             return false;
         }
         if self.fusion.group_of[base.0] == Some(group) {
-            let at = index.views().iter().fold(g.full.clone(), |at, view| at.then(view));
             return at == self.fusion.place[&base];
         }
         // An expression that another group holds will be loaded or computed again: neither may go through this group.
@@ -361,13 +360,14 @@ impl Fuser<'_> {
 
     /// The group of elementwise nodes that made the operand, if it is better turned into a group of rows than stored and read again.
     fn map_to_turn(&self, operand: NodeId, space: &[usize], outer: usize, full: &Index) -> Option<usize> {
-        let (base, index) = resolve(self.graph, operand);
+        let (base, at) = resolve_from(self.graph, operand, full.clone());
         let group = self.fusion.group_of[base.0]?;
         let g = &self.fusion.groups[group];
         let rows: usize = space[..outer].iter().product();
         let inner: usize = space[outer..].iter().product();
         let worth = rows * inner <= SMALL || (full.is_identity() && rows >= 16 && inner <= MAX_JOINED_ROW);
-        let same = index.is_identity() && g.space.iter().product::<usize>() == rows * inner;
+        // Where the operand is read is where its members will be made.
+        let same = at == *full && g.space.iter().product::<usize>() == rows * inner;
         (g.kind == GroupKind::Map && worth && same && !self.options.cuts.contains(&base)).then_some(group)
     }
 

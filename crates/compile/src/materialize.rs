@@ -9,8 +9,13 @@ use crate::{Graph, Index, Node, NodeId, View};
 
 /// Follows views from a node to what they read: that node, and where in it for each coordinate of the first.
 pub(crate) fn resolve(graph: &Graph, id: NodeId) -> (NodeId, Index) {
-    let mut id = id;
-    let mut index = Index::identity(&graph.node(id).shape);
+    resolve_from(graph, id, Index::identity(&graph.node(id).shape))
+}
+
+/// As [`resolve`], for the node's elements at the places of `index`. Views are folded one by one in the order in which `lower` meets them: other orders may
+/// write the same places differently.
+pub(crate) fn resolve_from(graph: &Graph, id: NodeId, index: Index) -> (NodeId, Index) {
+    let (mut id, mut index) = (id, index);
     while let Some(view) = view_of(graph, id) {
         index = index.then(&view);
         id = graph.node(id).inputs[0];

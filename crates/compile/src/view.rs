@@ -147,6 +147,8 @@ impl View {
                 let walkers: Vec<usize> = (0..steps.len()).filter(|&i| steps[i][axis] != 0 && self.shape[i] > 1).collect();
                 let at = origin[axis];
                 match walkers[..] {
+                    // A scalar has no axis whose window could be empty.
+                    [] if mask.is_empty() && (at < from as isize || at >= to as isize) => return None,
                     [] => {
                         if at < from as isize || at >= to as isize {
                             mask.iter_mut().for_each(|m| *m = (0, 0));

@@ -1,4 +1,4 @@
-//! The time of single expressions on the CPU: `cargo run --release -p noyau-cpu --example kernel_time`.
+//! The time of single expressions on the CPU: `cargo run --release -p noyau-cpu --example kernel_time [-- part of a name]`.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -8,6 +8,9 @@ use noyau_cpu::Cpu;
 use noyau_tensor::{Array, DType, Result, Shape, Tensor};
 
 fn time(name: &str, shapes: &[&[usize]], f: impl Fn(&[Tensor]) -> Tensor) -> Result<()> {
+    if std::env::args().nth(1).is_some_and(|only| !name.contains(&only)) {
+        return Ok(());
+    }
     let cpu = Cpu::new();
     let inputs: Vec<(Shape, DType)> = shapes.iter().map(|&s| (Shape::from(s), DType::F32)).collect();
     let tensors: Vec<Tensor> = inputs.iter().enumerate().map(|(i, (s, d))| Tensor::input(i, s, *d)).collect();
@@ -58,12 +61,17 @@ fn main() -> Result<()> {
     time("softmax, rows of 30,000", &[&[16, 30_000]], |x| x[0].softmax(-1))?;
     time("softmax of columns", &[&[512, 256]], |x| x[0].softmax(0))?;
     time("layer norm", &[&[256, 512]], |x| (&x[0] - x[0].mean_keep(&[-1])) * (x[0].var(&[-1], 0).unsqueeze(-1) + 1e-5).rsqrt())?;
-    time("batch norm", &[&[32, 16, 14, 14]], |x| (&x[0] - x[0].mean_keep(&[0, 2, 3])) * (x[0].square().mean_keep(&[0, 2, 3]) + 1e-5).rsqrt())?;
+    time("batch norm", &[&[32, 16, 14, 14]], |x| {
+        (&x[0] - x[0].mean_keep(&[0, 2, 3])) * (x[0].square().mean_keep(&[0, 2, 3]) + 1e-5).rsqrt()
+    })?;
     time("bias and relu", &[&[128, 512], &[512]], |x| (&x[0] + &x[1]).relu())?;
     time("bias and relu, narrow", &[&[4096, 10], &[10]], |x| (&x[0] + &x[1]).relu())?;
     time("transpose", &[&[512, 512]], |x| x[0].t() + 1.0)?;
     time("permute", &[&[32, 16, 14, 14]], |x| x[0].permute(&[0, 2, 3, 1]) + 1.0)?;
     time("pad", &[&[32, 16, 14, 14]], |x| x[0].pad(&[(0, 0), (0, 0), (1, 1), (1, 1)], 0.0) + 1.0)?;
+    time("pad, then reshape", &[&[32, 16, 14, 14]], |x| x[0].pad(&[(0, 0), (0, 0), (1, 1), (1, 1)], 0.0).reshape([64, 2048]) + 1.0)?;
+    time("one hot", &[&[512]], |x| x[0].to(DType::U32).one_hot(1000))?;
+    time("dropout", &[flat], |x| &x[0] * Tensor::bernoulli([32_768], 0.5))?;
     for n in [16, 24, 32, 48, 64, 96, 128, 256, 512, 1024] {
         time(&format!("matmul {n}: {:.0} MFLOP", 2e-6 * (n as f64).powi(3)), &[&[n, n], &[n, n]], |x| x[0].matmul(&x[1]))?;
     }

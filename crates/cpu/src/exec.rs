@@ -97,7 +97,8 @@ impl Cpu {
                         return Err(Error::argument(state.name(), "the state's storage is another device's"));
                     }
                     if memory.shape()[..] != *buffer.shape || memory.dtype() != buffer.dtype {
-                        let message = format!("the plan has {}{:?}, the storage is {}{}", buffer.dtype, buffer.shape, memory.dtype(), memory.shape());
+                        let message =
+                            format!("the plan has {}{:?}, the storage is {}{}", buffer.dtype, buffer.shape, memory.dtype(), memory.shape());
                         return Err(Error::argument(state.name(), message));
                     }
                     let pointer = memory.pointer();
@@ -129,12 +130,24 @@ impl Cpu {
         let threads = if parallel { rayon::current_num_threads() } else { 1 };
         let desk = || Ok(Mutex::new(Desk { scratch: Scratch::new(needs.0, needs.1)?, product: Words::new(needs.2)? }));
         let desks = (0..threads).map(|_| desk()).collect::<Result<Vec<_>>>()?;
-        Ok(Executable { plan, places, kernels, desks, parallel, turn: self.turn.clone(), _slots: slots, _owned: owned, _memories: memories })
+        Ok(Executable {
+            plan,
+            places,
+            kernels,
+            desks,
+            parallel,
+            turn: self.turn.clone(),
+            _slots: slots,
+            _owned: owned,
+            _memories: memories,
+        })
     }
 
     fn prepare(&self, kernel: &Kernel, places: &[(*mut u32, usize)]) -> Result<Prepared> {
         let place = |id: BufferId| places.get(id.0).copied().ok_or_else(|| Error::Internal(format!("{}: no buffer {}", kernel.name, id.0)));
-        let operands = |body: &Body| -> Result<(Vec<*mut u32>, Vec<usize>)> { Ok(body.operands.iter().map(|&id| place(id)).collect::<Result<Vec<_>>>()?.into_iter().unzip()) };
+        let operands = |body: &Body| -> Result<(Vec<*mut u32>, Vec<usize>)> {
+            Ok(body.operands.iter().map(|&id| place(id)).collect::<Result<Vec<_>>>()?.into_iter().unzip())
+        };
         // What a kernel writes lies apart from everything else that it uses.
         let writes = kernel.writes();
         for &written in &writes {
@@ -148,7 +161,8 @@ impl Cpu {
         let work = match &kernel.kind {
             KernelKind::Loop(l) => {
                 let (pointers, limits) = operands(&l.body)?;
-                let program = lower(&Request { body: &l.body, limits: &limits, outer: &l.outer, inner: &l.inner, product: None, level: self.level })?;
+                let program =
+                    lower(&Request { body: &l.body, limits: &limits, outer: &l.outer, inner: &l.inner, product: None, level: self.level })?;
                 let pieces = pieces(&program);
                 Work::Loop { program: Box::new(program), operands: pointers, pieces }
             }
@@ -234,7 +248,11 @@ impl Executable {
     /// Sets an argument of the step, by position.
     pub fn write(&mut self, input: usize, value: &Array) -> Result<()> {
         let count = self.plan.inputs.len();
-        let id = *self.plan.inputs.get(input).ok_or_else(|| Error::argument("input", format!("the step takes {count} arguments, there is no number {input}")))?;
+        let id = *self
+            .plan
+            .inputs
+            .get(input)
+            .ok_or_else(|| Error::argument("input", format!("the step takes {count} arguments, there is no number {input}")))?;
         self.write_buffer(id, value).map_err(|error| match error {
             Error::Argument { message, .. } => Error::argument(format!("argument {input}"), message),
             other => other,
@@ -267,7 +285,11 @@ impl Executable {
     /// A result of the last run, by position.
     pub fn read(&self, output: usize) -> Result<Array> {
         let count = self.plan.outputs.len();
-        let id = *self.plan.outputs.get(output).ok_or_else(|| Error::argument("output", format!("the step has {count} results, there is no number {output}")))?;
+        let id = *self
+            .plan
+            .outputs
+            .get(output)
+            .ok_or_else(|| Error::argument("output", format!("the step has {count} results, there is no number {output}")))?;
         self.read_buffer(id)
     }
 
@@ -309,12 +331,16 @@ impl Executable {
             Work::Loop { program, operands, pieces } => {
                 let operands = Pointers(operands);
                 // SAFETY: as above.
-                self.each(pieces, *parallel, |(lines, cols), desk| unsafe { program.run(operands.get(), std::ptr::null_mut(), &mut desk.scratch, lines.clone(), cols.clone()) });
+                self.each(pieces, *parallel, |(lines, cols), desk| unsafe {
+                    program.run(operands.get(), std::ptr::null_mut(), &mut desk.scratch, lines.clone(), cols.clone())
+                });
             }
             Work::Product(product) => {
                 let product = Shared(product);
                 // SAFETY: as above.
-                self.each(&product.get().pieces, *parallel, |piece, desk| unsafe { product.get().run(piece, &mut desk.scratch, desk.product.pointer().cast()) });
+                self.each(&product.get().pieces, *parallel, |piece, desk| unsafe {
+                    product.get().run(piece, &mut desk.scratch, desk.product.pointer().cast())
+                });
             }
             Work::Scatter(scatter) => {
                 let scatter = Shared(scatter);

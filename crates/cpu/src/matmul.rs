@@ -12,7 +12,7 @@ use crate::small;
 use crate::tile::{Program, Request, Scratch, lower};
 
 /// Products of at most so many multiplications skip the machinery for large ones.
-const SMALL: usize = 1 << 15;
+const SMALL: usize = 1 << 14;
 /// Multiplications that are worth a piece of their own.
 const PIECE: usize = 1 << 21;
 /// Elements of a piece's result.
@@ -113,7 +113,14 @@ fn pieces(batch: usize, m: usize, n: usize, k: usize) -> Vec<Piece> {
 
 impl Product {
     /// `operands` and `limits`: the body's buffers and their lengths; `a`, `b`: the matrices'.
-    pub(crate) fn new(matmul: &plan::Matmul, operands: Vec<*mut u32>, limits: &[usize], a: (*mut u32, usize), b: (*mut u32, usize), level: Level) -> Result<Product> {
+    pub(crate) fn new(
+        matmul: &plan::Matmul,
+        operands: Vec<*mut u32>,
+        limits: &[usize],
+        a: (*mut u32, usize),
+        b: (*mut u32, usize),
+        level: Level,
+    ) -> Result<Product> {
         let (m, n, k) = (matmul.m, matmul.n, matmul.k);
         let place = |matrix: &plan::Matrix, rows: usize, columns: usize, limit: usize| -> Result<(Vec<usize>, Steps)> {
             if matrix.batch_strides.len() != matmul.batch.len() {
@@ -121,7 +128,8 @@ impl Product {
             }
             let sizes = matmul.batch.iter().copied().chain([rows, columns]);
             let strides = matrix.batch_strides.iter().copied().chain([matrix.row_stride, matrix.column_stride]);
-            let last = sizes.clone().zip(strides).map(|(size, stride)| size.saturating_sub(1) as u128 * stride as u128).sum::<u128>() + matrix.offset as u128;
+            let last = sizes.clone().zip(strides).map(|(size, stride)| size.saturating_sub(1) as u128 * stride as u128).sum::<u128>()
+                + matrix.offset as u128;
             if sizes.clone().all(|size| size > 0) && last >= limit as u128 {
                 return Err(Error::Internal(format!("a matrix reaches {last} of a buffer of {limit}")));
             }
@@ -183,7 +191,9 @@ impl Product {
                     let first = offsets[t] as isize + rows.start as isize * steps.row + cols.start as isize * steps.column;
                     (base.cast::<f32>().wrapping_offset(first), *steps)
                 }
-                Out::Body { .. } => (space.wrapping_add((t - piece.batch.start) * rows.len() * width), Steps { row: width as isize, column: 1 }),
+                Out::Body { .. } => {
+                    (space.wrapping_add((t - piece.batch.start) * rows.len() * width), Steps { row: width as isize, column: 1 })
+                }
             };
             let a = self.a.wrapping_offset(self.a_offsets[t] as isize + rows.start as isize * self.a_steps.row);
             let b = self.b.wrapping_offset(self.b_offsets[t] as isize + cols.start as isize * self.b_steps.column);

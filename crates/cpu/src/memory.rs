@@ -37,7 +37,10 @@ impl Words {
     fn layout(len: usize) -> Result<Layout> {
         let bytes = len.checked_mul(4).and_then(|bytes| bytes.checked_next_multiple_of(ALIGN));
         let layout = bytes.and_then(|bytes| Layout::from_size_align(bytes, ALIGN).ok());
-        layout.ok_or_else(|| Error::OutOfMemory { device: "cpu".into(), message: format!("{len} elements of 4 bytes exceed the address space") })
+        layout.ok_or_else(|| Error::OutOfMemory {
+            device: "cpu".into(),
+            message: format!("{len} elements of 4 bytes exceed the address space"),
+        })
     }
 
     pub(crate) fn len(&self) -> usize {

@@ -21,7 +21,8 @@ pub struct OracleRun {
 
 /// Evaluates a graph. `states` gives each state's value from before the step.
 pub fn evaluate(graph: &Graph, inputs: &[Values], states: &dyn Fn(&State) -> Values) -> Result<OracleRun> {
-    evaluate_with(graph, inputs, states, &mut |_, _| ControlFlow::Continue(()))?.ok_or_else(|| Error::Internal("the oracle stopped early".into()))
+    evaluate_with(graph, inputs, states, &mut |_, _| ControlFlow::Continue(()))?
+        .ok_or_else(|| Error::Internal("the oracle stopped early".into()))
 }
 
 /// Evaluates a graph and shows every node's value to `observe`, operands before users. `None` when `observe` broke off.
@@ -36,7 +37,10 @@ pub fn evaluate_with(
     }
     for (i, (given, (shape, dtype))) in inputs.iter().zip(&graph.inputs).enumerate() {
         if given.shape != *shape || given.dtype != *dtype {
-            return Err(Error::argument(format!("argument {i}"), format!("declared as {dtype}{shape}, got {}{}", given.dtype, given.shape)));
+            return Err(Error::argument(
+                format!("argument {i}"),
+                format!("declared as {dtype}{shape}, got {}{}", given.dtype, given.shape),
+            ));
         }
     }
     // A value is dropped after its last use.
@@ -50,7 +54,10 @@ pub fn evaluate_with(
         let operands = node.inputs.iter().map(|id| found(&values, *id)).collect::<Result<Vec<_>>>()?;
         let value = node_value(node, &operands, inputs, states)?;
         if value.data.len() != node.shape.numel() || value.dtype != node.dtype {
-            return Err(Error::Internal(format!("the oracle's {} gave {}{}, the graph says {}{}", node.op, value.dtype, value.shape, node.dtype, node.shape)));
+            return Err(Error::Internal(format!(
+                "the oracle's {} gave {}{}, the graph says {}{}",
+                node.op, value.dtype, value.shape, node.dtype, node.shape
+            )));
         }
         if observe(NodeId(i), &value).is_break() {
             return Ok(None);
@@ -83,7 +90,10 @@ fn node_value(node: &Node, operands: &[Rc<Values>], inputs: &[Values], states: &
         Op::State(state) => {
             let value = states(state);
             if value.shape != *state.shape() || value.dtype != state.dtype() {
-                return Err(Error::argument(state.name(), format!("the state is {}{}, got {}{}", state.dtype(), state.shape(), value.dtype, value.shape)));
+                return Err(Error::argument(
+                    state.name(),
+                    format!("the state is {}{}, got {}{}", state.dtype(), state.shape(), value.dtype, value.shape),
+                ));
             }
             value
         }

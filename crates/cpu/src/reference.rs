@@ -184,7 +184,9 @@ impl Row<'_> {
             Instr::Binary(op, a, b) => scalar::binary(*op, of(*a), x(*a), x(*b)),
             Instr::Where(condition, a, b) => x(if x(*condition) != 0.0 { *a } else { *b }),
             Instr::Cast(a) => scalar::cast(x(*a), of(*a), value.dtype),
-            Instr::Philox { stream, index, step, seed } => scalar::philox(x(*index) as u32, x(*step) as u32, *stream, x(*seed) as u32).into(),
+            Instr::Philox { stream, index, step, seed } => {
+                scalar::philox(x(*index) as u32, x(*step) as u32, *stream, x(*seed) as u32).into()
+            }
             Instr::Reduce(..) => return Err(internal("a reduction at an inner level")),
             Instr::Product => self.product,
         };

@@ -23,7 +23,12 @@ const PIECE: usize = 1 << 15;
 
 impl ScatterAdd {
     /// `source`, `index` and `target` with their lengths.
-    pub(crate) fn new(scatter: &plan::Scatter, source: (*mut u32, usize), index: (*mut u32, usize), target: (*mut u32, usize)) -> Result<ScatterAdd> {
+    pub(crate) fn new(
+        scatter: &plan::Scatter,
+        source: (*mut u32, usize),
+        index: (*mut u32, usize),
+        target: (*mut u32, usize),
+    ) -> Result<ScatterAdd> {
         let &plan::Scatter { before, count, size, after, .. } = scatter;
         if source.1 != before * count * after || index.1 != source.1 || target.1 != before * size * after {
             return Err(Error::Internal("a scatter's buffers are not of its sizes".into()));
@@ -51,7 +56,8 @@ impl ScatterAdd {
         for b in before.clone() {
             for i in 0..self.size {
                 // SAFETY: inside of the target.
-                unsafe { std::slice::from_raw_parts_mut(self.target.add((b * self.size + i) * self.after + columns.start), columns.len()) }.fill(0.0);
+                unsafe { std::slice::from_raw_parts_mut(self.target.add((b * self.size + i) * self.after + columns.start), columns.len()) }
+                    .fill(0.0);
             }
             for i in 0..self.count {
                 let from = (b * self.count + i) * self.after;

@@ -66,6 +66,18 @@ fn large_and_long() {
     }
 }
 
+/// Buffers of their own, bound as vec4s where the variant reads so, with tiles that stick out of the product.
+#[test]
+fn four_at_a_time() {
+    for gpu in gpus() {
+        for variant in variants(&gpu) {
+            for (ta, tb) in [(false, false), (false, true), (true, false), (true, true)] {
+                product(&gpu, [1, 132, 140, 260], ta, tb, Some(variant));
+            }
+        }
+    }
+}
+
 #[test]
 fn nothing_to_sum_and_nothing_to_make() {
     for gpu in gpus() {

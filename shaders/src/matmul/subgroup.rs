@@ -28,10 +28,14 @@ enum Fetch {
 
 /// How the operand is fetched when a lane holds `count` of its rows (columns).
 fn fetch(slice: &Slice<'_>, k: usize, count: usize) -> Fetch {
-    match slice.reads_vec4(k) {
-        true if slice.along_l() => Fetch::AlongSum,
-        true if count % 4 == 0 => Fetch::AcrossSum,
-        true | false => Fetch::Single,
+    if !slice.reads_vec4(k) {
+        Fetch::Single
+    } else if slice.along_l() {
+        Fetch::AlongSum
+    } else if count.is_multiple_of(4) {
+        Fetch::AcrossSum
+    } else {
+        Fetch::Single
     }
 }
 
@@ -78,12 +82,20 @@ impl Part<'_> {
         let name = self.name;
         match self.fetch {
             Fetch::AlongSum if u > 0 => {}
-            Fetch::AlongSum => (0..self.count).for_each(|r| text.line(format!("let {name}{r} = {};", layout.load4(matrix.buffer, &format!("p{name}{r} + {l}"))))),
-            Fetch::AcrossSum => (0..self.count)
-                .step_by(4)
-                .for_each(|r| text.line(format!("let {name}{r}_{u} = {};", layout.load4(matrix.buffer, &format!("p{name}{r} + ({l} + {u}u) * {l_stride}u"))))),
-            Fetch::Single => (0..self.count)
-                .for_each(|r| text.line(format!("let {name}{r}_{u} = {};", layout.load(matrix.buffer, &format!("p{name}{r} + ({l} + {u}u) * {l_stride}u"))))),
+            Fetch::AlongSum => (0..self.count)
+                .for_each(|r| text.line(format!("let {name}{r} = {};", layout.load4(matrix.buffer, &format!("p{name}{r} + {l}"))))),
+            Fetch::AcrossSum => (0..self.count).step_by(4).for_each(|r| {
+                text.line(format!(
+                    "let {name}{r}_{u} = {};",
+                    layout.load4(matrix.buffer, &format!("p{name}{r} + ({l} + {u}u) * {l_stride}u"))
+                ))
+            }),
+            Fetch::Single => (0..self.count).for_each(|r| {
+                text.line(format!(
+                    "let {name}{r}_{u} = {};",
+                    layout.load(matrix.buffer, &format!("p{name}{r} + ({l} + {u}u) * {l_stride}u"))
+                ))
+            }),
         }
     }
 

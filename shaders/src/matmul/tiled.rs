@@ -1,9 +1,10 @@
 //! A tile that a workgroup of 256 shares: slices of both operands come into workgroup memory, 4 x 4 elements an invocation at a time, and each
 //! invocation multiplies its part of them in registers. For devices whose workgroup memory is fast.
 
-use noyau_compile::plan::{Matmul, Matrix};
+use noyau_compile::plan::Matmul;
 use noyau_tensor::Result;
 
+use super::slice::{Slice, slices};
 use super::{base, epilogue, guard, tile_place};
 use crate::text::Text;
 use crate::{Layout, Phase, Shared, Work};
@@ -78,62 +79,13 @@ pub(super) fn phase(id: usize, name: &str, kernel: &Matmul, layout: &Layout, til
     })
 }
 
-/// How one operand's slice comes into workgroup memory, as `[depth][tile]`.
-struct Slice<'a> {
-    matrix: &'a Matrix,
-    /// The size of the operand along `x`.
-    size: usize,
-    x_stride: usize,
-    l_stride: usize,
-    base: &'a str,
-    start: &'a str,
-    shared: &'a str,
-}
-
-/// Both operands in their own coordinates: `x` along the product's rows or columns, `l` along the sum.
-fn slices(kernel: &Matmul) -> [Slice<'_>; 2] {
-    let Matmul { a, b, .. } = kernel;
-    [
-        Slice {
-            matrix: a,
-            size: kernel.m,
-            x_stride: a.row_stride,
-            l_stride: a.column_stride,
-            base: "base_a",
-            start: "i0",
-            shared: "shared_a",
-        },
-        Slice {
-            matrix: b,
-            size: kernel.n,
-            x_stride: b.column_stride,
-            l_stride: b.row_stride,
-            base: "base_b",
-            start: "j0",
-            shared: "shared_b",
-        },
-    ]
-}
-
 /// Whether each operand is read four neighbours at a time.
 pub(super) fn reads_vec4(kernel: &Matmul) -> [bool; 2] {
     slices(kernel).map(|slice| slice.reads_vec4(kernel.k))
 }
 
+/// How a slice comes into workgroup memory, as `[depth][tile]`.
 impl Slice<'_> {
-    /// Whether the neighbours in memory are neighbours along the sum.
-    fn along_l(&self) -> bool {
-        self.l_stride == 1 && self.x_stride != 1
-    }
-
-    /// Whether every block lies in memory as four rows of four, each at a multiple of 4.
-    fn reads_vec4(&self, k: usize) -> bool {
-        let Matrix { offset, ref batch_strides, .. } = *self.matrix;
-        let (contiguous, size, other) =
-            if self.along_l() { (true, k, self.x_stride) } else { (self.x_stride == 1, self.size, self.l_stride) };
-        contiguous && size % 4 == 0 && other % 4 == 0 && offset % 4 == 0 && batch_strides.iter().all(|s| s % 4 == 0)
-    }
-
     /// One invocation's 4 x 4 block; `unit` numbers the blocks.
     fn load(&self, text: &mut Text, kernel: &Matmul, layout: &Layout, tile: usize, depth: usize, unit: &str) {
         let quarter = tile / 4;

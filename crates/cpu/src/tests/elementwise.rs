@@ -52,10 +52,31 @@ const DTYPES: [DType; 4] = [DType::F32, DType::I32, DType::U32, DType::Bool];
 fn words(dtype: DType) -> Vec<u32> {
     match dtype {
         DType::F32 => {
-            let edges = [0.0, 1e-45, 1e-40, f32::MIN_POSITIVE, 0.1, 0.5, 1.0, 1.5, 2.0, 2.5, 3.7, 10.0, 88.0, 89.0, 1e9, 1e30, f32::MAX, f32::INFINITY];
+            let edges = [
+                0.0,
+                1e-45,
+                1e-40,
+                f32::MIN_POSITIVE,
+                0.1,
+                0.5,
+                1.0,
+                1.5,
+                2.0,
+                2.5,
+                3.7,
+                10.0,
+                88.0,
+                89.0,
+                1e9,
+                1e30,
+                f32::MAX,
+                f32::INFINITY,
+            ];
             edges.iter().flat_map(|&x| [x, -x]).chain([f32::NAN]).map(f32::to_bits).collect()
         }
-        DType::I32 | DType::U32 => vec![0, 1, 2, 3, 7, 31, 32, 33, 100, 12345, 1 << 30, i32::MAX as u32, i32::MIN as u32, u32::MAX, u32::MAX - 6],
+        DType::I32 | DType::U32 => {
+            vec![0, 1, 2, 3, 7, 31, 32, 33, 100, 12345, 1 << 30, i32::MAX as u32, i32::MIN as u32, u32::MAX, u32::MAX - 6]
+        }
         DType::Bool => vec![0, 1],
     }
 }
@@ -106,7 +127,8 @@ fn binary_ops() {
                     let mut b = Builder::default();
                     let x = b.load(&[n], dtype, Index::identity(&[n]), Level::Outer);
                     let y = b.value(Instr::Const(constant), dtype, Level::Outer);
-                    let z = b.value(if left && !right_scalar { Instr::Binary(op, y, x) } else { Instr::Binary(op, x, y) }, to, Level::Outer);
+                    let z =
+                        b.value(if left && !right_scalar { Instr::Binary(op, y, x) } else { Instr::Binary(op, x, y) }, to, Level::Outer);
                     b.store(z, &[n], Index::identity(&[n]));
                     check_on(b.loop_plan(&[n], &[]), &[right.clone(), vec![0; n]], 3e-7, &format!("{op:?} {dtype} with {constant}"));
                 }

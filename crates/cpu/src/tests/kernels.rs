@@ -30,7 +30,9 @@ fn softmax(outer: &[usize], inner: &[usize], strides: &[isize]) -> Plan {
 
 #[test]
 fn rows_of_all_lengths() {
-    for (rows, n) in [(1, 1), (7, 1), (128, 10), (3, 33), (40, 100), (5, 1000), (3, 1025), (3, 5000), (2, 8192), (2, 8193), (1, 20_000), (9, 0), (0, 9)] {
+    for (rows, n) in
+        [(1, 1), (7, 1), (128, 10), (3, 33), (40, 100), (5, 1000), (3, 1025), (3, 5000), (2, 8192), (2, 8193), (1, 20_000), (9, 0), (0, 9)]
+    {
         check(softmax(&[rows], &[n], &[n as isize, 1]), 3, 1e-5, &format!("{rows} rows of {n}"));
     }
 }
@@ -67,7 +69,9 @@ fn sums_are_accurate() {
 fn reductions_of_all_types_and_of_nan() {
     for dtype in [DType::F32, DType::I32, DType::U32, DType::Bool] {
         for op in [ReduceOp::Sum, ReduceOp::Prod, ReduceOp::Max, ReduceOp::Min] {
-            for (shape, strides) in [([3, 5], [5, 1]), ([3, 100], [100, 1]), ([2, 9000], [9000, 1]), ([70, 40], [1, 70]), ([1500, 30], [1, 1500])] {
+            for (shape, strides) in
+                [([3, 5], [5, 1]), ([3, 100], [100, 1]), ([2, 9000], [9000, 1]), ([70, 40], [1, 70]), ([1500, 30], [1, 1500])]
+            {
                 let mut b = Builder::default();
                 let n = shape[0] * shape[1];
                 let x = b.load(&[n], dtype, view(&shape, &strides), Level::Inner);
@@ -136,7 +140,20 @@ fn product(s: &Sizes, body: bool, turn_result: bool) -> Plan {
 
 #[test]
 fn products_of_all_shapes() {
-    let shapes = [(1, 1, 1), (32, 8, 2), (32, 1, 8), (1, 40, 9), (2, 8, 32), (17, 19, 23), (33, 65, 40), (5, 4, 0), (0, 4, 5), (130, 70, 90), (128, 10, 256), (10, 300, 50)];
+    let shapes = [
+        (1, 1, 1),
+        (32, 8, 2),
+        (32, 1, 8),
+        (1, 40, 9),
+        (2, 8, 32),
+        (17, 19, 23),
+        (33, 65, 40),
+        (5, 4, 0),
+        (0, 4, 5),
+        (130, 70, 90),
+        (128, 10, 256),
+        (10, 300, 50),
+    ];
     for (m, n, k) in shapes {
         for turn in 0..8 {
             for body in [false, true] {
@@ -159,7 +176,14 @@ fn products_in_pieces() {
 
 #[test]
 fn products_in_batches() {
-    for (batch, m, n, k) in [(vec![3], 4, 5, 6), (vec![2, 3], 8, 8, 8), (vec![0], 4, 5, 6), (vec![70], 40, 30, 20), (vec![300], 16, 17, 9), (vec![2], 260, 270, 20)] {
+    for (batch, m, n, k) in [
+        (vec![3], 4, 5, 6),
+        (vec![2, 3], 8, 8, 8),
+        (vec![0], 4, 5, 6),
+        (vec![70], 40, 30, 20),
+        (vec![300], 16, 17, 9),
+        (vec![2], 260, 270, 20),
+    ] {
         for body in [false, true] {
             let sizes = Sizes { batch: batch.clone(), m, n, k, turn_a: body, turn_b: !body };
             check(product(&sizes, body, body), 8, 1e-4, &format!("{batch:?} of {m}x{k}x{n}, body {body}"));
@@ -169,7 +193,9 @@ fn products_in_batches() {
 
 #[test]
 fn scatters() {
-    for (before, count, size, after) in [(1, 50, 20, 1), (1, 300, 15, 70), (4, 3, 20, 5), (2, 0, 3, 4), (3, 4, 0, 2), (0, 4, 4, 4), (40, 100, 18, 20)] {
+    for (before, count, size, after) in
+        [(1, 50, 20, 1), (1, 300, 15, 70), (4, 3, 20, 5), (2, 0, 3, 4), (3, 4, 0, 2), (0, 4, 4, 4), (40, 100, 18, 20)]
+    {
         let mut b = Builder::default();
         let source = b.buffer(&[before, count, after], DType::F32);
         let index = b.buffer(&[before, count, after], DType::U32);
@@ -206,7 +232,11 @@ fn work_in_place() {
 /// Large enough for several threads: the same bits as alone, every time.
 #[test]
 fn threads_change_nothing() {
-    for plan in [softmax(&[2000], &[300], &[300, 1]), softmax(&[300], &[2000], &[1, 300]), product(&Sizes { batch: vec![], m: 300, n: 500, k: 200, turn_a: false, turn_b: false }, true, false)] {
+    for plan in [
+        softmax(&[2000], &[300], &[300, 1]),
+        softmax(&[300], &[2000], &[1, 300]),
+        product(&Sizes { batch: vec![], m: 300, n: 500, k: 200, turn_a: false, turn_b: false }, true, false),
+    ] {
         let plan = Arc::new(plan);
         let mut random = Random(77);
         let data: Vec<Array> = plan

@@ -129,8 +129,13 @@ pub(super) fn check_on(plan: Plan, data: &[Vec<u32>], tolerance: f64, what: &str
                 let got = executable.read_buffer(BufferId(i)).unwrap();
                 for (place, (&got, &right)) in got.words().iter().zip(words).enumerate() {
                     let (g, r) = (scalar::from_word(got, dtype), scalar::from_word(right, dtype));
-                    let same = got == right || dtype == DType::F32 && (g.is_nan() && r.is_nan() || g == r || (g - r).abs() <= tolerance * (1.0 + r.abs()));
-                    assert!(same, "{what}, {level:?}, run {repeat}: buffer {i} {:?} at {place}: got {g}, expected {r}\n{:#?}", plan.buffers[i].shape, plan.kernels[0]);
+                    let same = got == right
+                        || dtype == DType::F32 && (g.is_nan() && r.is_nan() || g == r || (g - r).abs() <= tolerance * (1.0 + r.abs()));
+                    assert!(
+                        same,
+                        "{what}, {level:?}, run {repeat}: buffer {i} {:?} at {place}: got {g}, expected {r}\n{:#?}",
+                        plan.buffers[i].shape, plan.kernels[0]
+                    );
                 }
             }
         }

@@ -23,7 +23,8 @@ fn values(graph: &Graph) -> Vec<Values> {
 
 #[test]
 fn knows_arithmetic() {
-    let graph = graph(&[&[2, 3], &[3, 2]], |x| vec![x[0].matmul(&x[1]), x[0].sum_axes(&[1]), x[0].t() * 2.0, x[1].pad(&[(1, 0), (0, 1)], 7.0)]);
+    let graph =
+        graph(&[&[2, 3], &[3, 2]], |x| vec![x[0].matmul(&x[1]), x[0].sum_axes(&[1]), x[0].t() * 2.0, x[1].pad(&[(1, 0), (0, 1)], 7.0)]);
     let given = |shape: [usize; 2], data: [f64; 6]| Values { shape: shape.into(), dtype: DType::F32, data: data.to_vec() };
     let inputs = [given([2, 3], [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]), given([3, 2], [1.0, 0.0, 0.0, 1.0, 1.0, 1.0])];
     let run = evaluate(&graph, &inputs, &|_| unreachable!()).unwrap();
@@ -60,7 +61,9 @@ fn refuses_other_arguments() {
 fn compiled_graphs_agree() {
     let graphs = [
         graph(&[&[40, 30], &[30, 20], &[20]], |x| vec![(x[0].matmul(&x[1]) + &x[2]).tanh(), x[0].matmul(&x[1]).softmax(-1)]),
-        graph(&[&[6, 50, 20]], |x| vec![x[0].log_softmax(1), x[0].var(&[0, 2], 0), x[0].permute(&[2, 0, 1]).max(&[0]), x[0].flip(&[1]).slice_step(1, 3.., 2)]),
+        graph(&[&[6, 50, 20]], |x| {
+            vec![x[0].log_softmax(1), x[0].var(&[0, 2], 0), x[0].permute(&[2, 0, 1]).max(&[0]), x[0].flip(&[1]).slice_step(1, 3.., 2)]
+        }),
         graph(&[&[3000], &[3000]], |x| vec![(&x[0] * &x[1]).sum(), x[0].erf() + x[1].sin(), x[0].abs().pow(1.7), x[0].argmax(0)]),
     ];
     for graph in graphs {

@@ -108,7 +108,18 @@ fn random_plan(random: &mut Random, most: usize) -> Plan {
         let (y, both, both_exact) = (values[other].id, level.max(values[other].level), exact && values[other].exact);
         let (instr, dtype, level, exact) = match random.below(12) {
             0 | 1 => {
-                let all = [UnaryOp::Neg, UnaryOp::Abs, UnaryOp::Sign, UnaryOp::Relu, UnaryOp::Not, UnaryOp::Tanh, UnaryOp::Erf, UnaryOp::Sin, UnaryOp::Floor, UnaryOp::Round];
+                let all = [
+                    UnaryOp::Neg,
+                    UnaryOp::Abs,
+                    UnaryOp::Sign,
+                    UnaryOp::Relu,
+                    UnaryOp::Not,
+                    UnaryOp::Tanh,
+                    UnaryOp::Erf,
+                    UnaryOp::Sin,
+                    UnaryOp::Floor,
+                    UnaryOp::Round,
+                ];
                 let op = random.choose(&all);
                 let steps = matches!(op, UnaryOp::Sign | UnaryOp::Floor | UnaryOp::Round);
                 if !op.accepts(dtype) || steps && !exact {

@@ -224,7 +224,15 @@ impl Access {
 
 /// The part of one axis' coordinates `digit..digit + n`, cut where its window begins and ends.
 #[inline(always)]
-fn segment(axis: &Axis, base: isize, digit: usize, n: usize, position: usize, line: usize, f: &mut impl FnMut(usize, usize, usize, Option<isize>, isize)) {
+fn segment(
+    axis: &Axis,
+    base: isize,
+    digit: usize,
+    n: usize,
+    position: usize,
+    line: usize,
+    f: &mut impl FnMut(usize, usize, usize, Option<isize>, isize),
+) {
     let low = axis.low.clamp(digit, digit + n);
     let high = axis.high.clamp(low, digit + n);
     if low > digit {
@@ -311,7 +319,12 @@ mod tests {
     /// Every split of every rank walks to the places that the index itself gives.
     #[test]
     fn walks_where_the_index_says() {
-        let view = |shape: &[usize], strides: &[isize], offset: isize, mask: &[(usize, usize)]| View { shape: shape.to_vec(), strides: strides.to_vec(), offset, mask: mask.to_vec() };
+        let view = |shape: &[usize], strides: &[isize], offset: isize, mask: &[(usize, usize)]| View {
+            shape: shape.to_vec(),
+            strides: strides.to_vec(),
+            offset,
+            mask: mask.to_vec(),
+        };
         let indices = [
             Index::identity(&[3, 4, 5]),
             Index::from_view(view(&[3, 4, 5], &[1, 3, 12], 0, &[])),
@@ -331,7 +344,8 @@ mod tests {
                     access.walk(Form::FULL, &tile, |line, position, n, place, step| {
                         for i in 0..n {
                             let place = place.map(|p| p + i as isize * step);
-                            seen[line * tile.cols + position + i] = if access.is_chain() { place.and_then(|p| access.follow(p)) } else { place.map(|p| p as usize) };
+                            seen[line * tile.cols + position + i] =
+                                if access.is_chain() { place.and_then(|p| access.follow(p)) } else { place.map(|p| p as usize) };
                         }
                     });
                     for (i, &place) in seen.iter().enumerate() {

@@ -138,6 +138,8 @@ impl Request<'_> {
         for node in &nodes.nodes {
             cost += match &node.code {
                 Code::Load { access, .. } if access.in_place(node.form).is_none() => match node.form {
+                    // Squares of it go through the cache.
+                    Form::FULL if access.affine().is_some_and(|(line, _)| line.abs() == 1) => 0.5 * copy,
                     form if form == full => copy,
                     // Once a tile.
                     Form::COL => 0.05 + copy * (cols / 1024.0).min(1.0),
@@ -149,7 +151,9 @@ impl Request<'_> {
             };
         }
         let awkward = |s: &&Sink| s.domain == full && s.access.in_place(s.domain).is_none();
-        cost + nodes.sinks.iter().filter(awkward).count() as f64 * copy
+        let square =
+            |s: &Sink| if s.domain == Form::FULL && s.access.affine().is_some_and(|(line, _)| line.abs() == 1) { 0.5 } else { 1.0 };
+        cost + nodes.sinks.iter().filter(awkward).map(|s| copy * square(s)).sum::<f64>()
     }
 
     /// The form of a value that varies in all directions that there are.
@@ -197,13 +201,13 @@ impl Request<'_> {
             let args: Vec<usize> = value.instr.operands().iter().map(|id| number[id.0]).collect();
             let dtype_of = |id: ValueId| values[id.0].dtype;
             let mut form = args.iter().fold(Form::UNIFORM, |form, &a| form.join(result.nodes[a].form));
-            let mut cost = 0.05;
+            let mut cost = 0.02;
             let code = match &value.instr {
                 Instr::Const(constant) => Code::Const(constant.to_word()),
                 Instr::Load { operand, index } => {
                     let access = self.access(index, split, inner, self.operand(*operand)?)?;
                     form = access.form();
-                    cost = if access.in_place(form).is_some() { 0.2 } else { 1.0 };
+                    cost = if access.in_place(form).is_some() { 0.05 } else { 0.5 };
                     Code::Load { operand: *operand, access }
                 }
                 Instr::Gather { operand, index, at: _, stride, len } => {
@@ -264,7 +268,9 @@ impl Request<'_> {
             };
             let args = match (&code, &args[..]) {
                 // With one line a value a column is full, and the other way round.
-                (Code::Reduce(..), &[arg]) if result.nodes[arg].form == self.full(split) && result.nodes[arg].form != Form::LINE => vec![arg],
+                (Code::Reduce(..), &[arg]) if result.nodes[arg].form == self.full(split) && result.nodes[arg].form != Form::LINE => {
+                    vec![arg]
+                }
                 (Code::Reduce(..), &[arg]) => vec![result.spread(arg, Form::FULL, true, self.level)],
                 _ => args,
             };
@@ -318,8 +324,10 @@ impl Nodes {
 
     /// Whether full values are loaded or stored along lines, so that a tile should be about as high as wide.
     pub(crate) fn transposes(&self) -> bool {
-        let along = |access: &Access, form: Form| form == Form::FULL && access.affine().is_some_and(|(line, col)| line.abs() == 1 && col.abs() > 1);
-        self.nodes.iter().any(|n| matches!(&n.code, Code::Load { access, .. } if along(access, n.form))) || self.sinks.iter().any(|s| along(&s.access, s.domain))
+        let along =
+            |access: &Access, form: Form| form == Form::FULL && access.affine().is_some_and(|(line, col)| line.abs() == 1 && col.abs() > 1);
+        self.nodes.iter().any(|n| matches!(&n.code, Code::Load { access, .. } if along(access, n.form)))
+            || self.sinks.iter().any(|s| along(&s.access, s.domain))
     }
 
     /// Writes out in full what is used beside full values: where lines are short, that is cheaper than a loop for each.

@@ -35,7 +35,7 @@ pub(crate) fn lower(request: &Request) -> Result<Program> {
     let program = if staged { emit.staged(passes) } else { emit.single() };
     let elements = |form: Form| (if form.line { lines as f64 } else { 1.0 }) * if form.col { cols as f64 } else { 1.0 };
     let work: f64 = nodes.nodes.iter().map(|n| n.cost * elements(n.form)).sum();
-    let stores: f64 = nodes.sinks.iter().map(|s| 0.2 * elements(s.domain)).sum();
+    let stores: f64 = nodes.sinks.iter().map(|s| 0.05 * elements(s.domain)).sum();
     Ok(Program { kind: split.kind, lines, cols, block, scratch: emit.memory.top, places: emit.places, cost: work + stores, ..program })
 }
 
@@ -135,7 +135,12 @@ impl<'a> Emit<'a> {
         for (i, sink) in nodes.sinks.iter().enumerate() {
             let node = &nodes.nodes[sink.node];
             let made = !matches!(node.code, Code::Const(_)) && !emit.points(sink.node) && node.form != Form::UNIFORM;
-            if made && node.form == sink.domain && sink.access.in_place(node.form).is_some() && !emit.loaded(sink.operand) && emit.direct[sink.node].is_none() {
+            if made
+                && node.form == sink.domain
+                && sink.access.in_place(node.form).is_some()
+                && !emit.loaded(sink.operand)
+                && emit.direct[sink.node].is_none()
+            {
                 emit.direct[sink.node] = Some(i);
             }
         }
@@ -185,7 +190,12 @@ impl<'a> Emit<'a> {
         if let Some(sink) = self.direct[node].map(|i| &self.nodes.sinks[i])
             && let Some((line, col)) = sink.access.affine()
         {
-            return Target::Buffer { operand: sink.operand, line, col, offset: sink.access.first(line, col, &super::Tile { l0: 0, lines: 0, c0: 0, cols: 0 }) };
+            return Target::Buffer {
+                operand: sink.operand,
+                line,
+                col,
+                offset: sink.access.first(line, col, &super::Tile { l0: 0, lines: 0, c0: 0, cols: 0 }),
+            };
         }
         let words = self.words(self.nodes.nodes[node].form);
         let at = self.memory.take(words);
@@ -210,7 +220,9 @@ impl<'a> Emit<'a> {
         let (run, extra): (Run, Extra) = match &n.code {
             Code::Const(word) => (transfer::constant, Extra::Word(*word)),
             Code::Load { operand, access } => (transfer::fill, Extra::At { operand: *operand, access: boxed(access) }),
-            Code::Gather { operand, access, stride, len } => (transfer::gather, Extra::Gather { operand: *operand, access: boxed(access), stride: *stride, len: *len }),
+            Code::Gather { operand, access, stride, len } => {
+                (transfer::gather, Extra::Gather { operand: *operand, access: boxed(access), stride: *stride, len: *len })
+            }
             Code::Place(access) => (transfer::places, Extra::At { operand: 0, access: boxed(access) }),
             Code::Valid(access) => (transfer::valid, Extra::At { operand: 0, access: boxed(access) }),
             Code::Run(run, extra) => (*run, extra.clone()),
@@ -287,15 +299,18 @@ impl<'a> Emit<'a> {
         let uniform = self.uniform();
         let kept = |i: usize| !nodes.nodes[i].inner || nodes.nodes[i].form == Form::UNIFORM;
         let of_row = |emit: &Self, stage: usize| -> Vec<usize> {
-            let wanted = |&i: &usize| !nodes.nodes[i].inner && !emit.is_uniform(i) && emit.stages[i] == stage && !matches!(nodes.nodes[i].code, Code::Reduce(..));
+            let wanted = |&i: &usize| {
+                !nodes.nodes[i].inner && !emit.is_uniform(i) && emit.stages[i] == stage && !matches!(nodes.nodes[i].code, Code::Reduce(..))
+            };
             (0..nodes.nodes.len()).filter(wanted).collect()
         };
         let before = of_row(self, 0);
         let before = self.steps(&before, &kept);
         let mut result = Vec::new();
         for stage in 0..passes {
-            let reduces: Vec<usize> =
-                (0..nodes.nodes.len()).filter(|&i| matches!(nodes.nodes[i].code, Code::Reduce(..)) && self.stages[nodes.nodes[i].args[0]] == stage).collect();
+            let reduces: Vec<usize> = (0..nodes.nodes.len())
+                .filter(|&i| matches!(nodes.nodes[i].code, Code::Reduce(..)) && self.stages[nodes.nodes[i].args[0]] == stage)
+                .collect();
             let mut needed = vec![false; nodes.nodes.len()];
             reduces.iter().for_each(|&r| needed[nodes.nodes[r].args[0]] = true);
             let last = stage + 1 == passes;
@@ -323,12 +338,36 @@ impl<'a> Emit<'a> {
                 let total = self.places;
                 self.places += 1;
                 let at = self.memory.take(2 * self.words(form));
-                let (run, add) = (|part: Part| reduce_run(op, dtype, &part, self.request.level), if self.kind == Kind::Lines { Part::AddLines } else { Part::AddCols });
+                let (run, add) = (
+                    |part: Part| reduce_run(op, dtype, &part, self.request.level),
+                    if self.kind == Kind::Lines { Part::AddLines } else { Part::AddCols },
+                );
                 let from = self.operand(nodes.nodes[r].args[0]);
-                start.push(Step { run: run(Part::Start), result: total, form, target: Target::Scratch(at), operands: [NO_OPERAND; 3], extra: Extra::None });
-                collect.push(Step { run: run(add), result: total, form, target: Target::Scratch(at), operands: [from, NO_OPERAND, NO_OPERAND], extra: Extra::None });
+                start.push(Step {
+                    run: run(Part::Start),
+                    result: total,
+                    form,
+                    target: Target::Scratch(at),
+                    operands: [NO_OPERAND; 3],
+                    extra: Extra::None,
+                });
+                collect.push(Step {
+                    run: run(add),
+                    result: total,
+                    form,
+                    target: Target::Scratch(at),
+                    operands: [from, NO_OPERAND, NO_OPERAND],
+                    extra: Extra::None,
+                });
                 let (run, total) = (run(Part::Finish), Operand { value: total, form });
-                end.push(Step { run, result: r, form, target: self.target(r), operands: [total, NO_OPERAND, NO_OPERAND], extra: Extra::None });
+                end.push(Step {
+                    run,
+                    result: r,
+                    form,
+                    target: self.target(r),
+                    operands: [total, NO_OPERAND, NO_OPERAND],
+                    extra: Extra::None,
+                });
             }
             let mut body = self.steps(&which, &kept);
             body.extend(collect);

@@ -298,22 +298,24 @@ pub(crate) fn binary_run(op: BinaryOp, dtype: DType, level: Level) -> Result<Run
 /// What one element costs, in nanoseconds, roughly.
 pub(crate) fn unary_cost(op: UnaryOp) -> f64 {
     match op {
-        UnaryOp::Neg | UnaryOp::Abs | UnaryOp::Sign | UnaryOp::Floor | UnaryOp::Ceil | UnaryOp::Round | UnaryOp::Relu | UnaryOp::Not => 0.05,
-        UnaryOp::Sqrt | UnaryOp::Rsqrt | UnaryOp::Recip => 0.15,
-        UnaryOp::Exp | UnaryOp::Expm1 | UnaryOp::Log | UnaryOp::Log1p | UnaryOp::Tanh | UnaryOp::Erf => 0.4,
-        UnaryOp::Sin | UnaryOp::Cos => 0.8,
+        UnaryOp::Neg | UnaryOp::Abs | UnaryOp::Sign | UnaryOp::Floor | UnaryOp::Ceil | UnaryOp::Round | UnaryOp::Relu | UnaryOp::Not => {
+            0.02
+        }
+        UnaryOp::Sqrt | UnaryOp::Rsqrt | UnaryOp::Recip => 0.1,
+        UnaryOp::Exp | UnaryOp::Expm1 | UnaryOp::Log | UnaryOp::Log1p | UnaryOp::Tanh | UnaryOp::Erf => 0.25,
+        UnaryOp::Sin | UnaryOp::Cos => 0.4,
     }
 }
 
 /// What one element costs, in nanoseconds, roughly.
 pub(crate) fn binary_cost(op: BinaryOp, dtype: DType) -> f64 {
     match op {
-        BinaryOp::Div if dtype == DType::F32 => 0.15,
+        BinaryOp::Div if dtype == DType::F32 => 0.1,
         BinaryOp::Div => 2.0,
         BinaryOp::Rem => 5.0,
         BinaryOp::Pow => 2.0,
-        BinaryOp::Add | BinaryOp::Sub | BinaryOp::Mul | BinaryOp::Min | BinaryOp::Max => 0.05,
-        BinaryOp::Lt | BinaryOp::Le | BinaryOp::Eq | BinaryOp::Ne => 0.05,
-        BinaryOp::And | BinaryOp::Or | BinaryOp::Xor | BinaryOp::Shl | BinaryOp::Shr => 0.05,
+        BinaryOp::Add | BinaryOp::Sub | BinaryOp::Mul | BinaryOp::Min | BinaryOp::Max => 0.02,
+        BinaryOp::Lt | BinaryOp::Le | BinaryOp::Eq | BinaryOp::Ne => 0.02,
+        BinaryOp::And | BinaryOp::Or | BinaryOp::Xor | BinaryOp::Shl | BinaryOp::Shr => 0.02,
     }
 }

@@ -95,7 +95,14 @@ impl Program {
     /// # Safety
     /// `operands` (and `product`, where the body has one) point at buffers as long as the program was prepared for; nobody else reads what this part writes, or
     /// writes what it reads or writes, until this returns. `scratch` has the room that the program asks for.
-    pub(crate) unsafe fn run(&self, operands: &[*mut u32], product: *mut u32, scratch: &mut Scratch, lines: Range<usize>, cols: Range<usize>) {
+    pub(crate) unsafe fn run(
+        &self,
+        operands: &[*mut u32],
+        product: *mut u32,
+        scratch: &mut Scratch,
+        lines: Range<usize>,
+        cols: Range<usize>,
+    ) {
         debug_assert!(scratch.places.len() >= self.places && scratch.words.len() >= self.scratch);
         let mut env = Env { operands, product, places: &mut scratch.places, scratch: scratch.words.pointer() };
         let all = |steps: &[Step], env: &mut Env, tile: &Tile| {

@@ -32,10 +32,23 @@ pub(crate) enum Extra {
     None,
     Word(u32),
     /// A buffer among the operands, and where in it.
-    At { operand: usize, access: Box<Access> },
+    At {
+        operand: usize,
+        access: Box<Access>,
+    },
     /// In place: operand, place of the origin, steps.
-    Pointer { operand: usize, offset: isize, line: isize, col: isize },
-    Gather { operand: usize, access: Box<Access>, stride: usize, len: usize },
+    Pointer {
+        operand: usize,
+        offset: isize,
+        line: isize,
+        col: isize,
+    },
+    Gather {
+        operand: usize,
+        access: Box<Access>,
+        stride: usize,
+        len: usize,
+    },
 }
 
 /// One prepared instruction.
@@ -221,11 +234,15 @@ unsafe fn binary<O: Binary, const FMA: bool>(step: &Step, env: &mut Env, tile: &
         }
         if O::HAS_SPECIAL {
             // SAFETY: as above.
-            let any = |s: Source| unsafe { if s.vector { row(s, r, n).iter().fold(false, |any, &x| any | O::special(x)) } else { O::special(one(s, r)) } };
+            let any = |s: Source| unsafe {
+                if s.vector { row(s, r, n).iter().fold(false, |any, &x| any | O::special(x)) } else { O::special(one(s, r)) }
+            };
             if any(a) || any(b) {
                 for (i, d) in d.iter_mut().enumerate() {
                     // SAFETY: as above.
-                    let at = |s: Source| unsafe { one::<O::A>(Source { pointer: s.pointer.wrapping_add(if s.vector { i } else { 0 }), ..s }, r) };
+                    let at = |s: Source| unsafe {
+                        one::<O::A>(Source { pointer: s.pointer.wrapping_add(if s.vector { i } else { 0 }), ..s }, r)
+                    };
                     if O::special(at(a)) || O::special(at(b)) {
                         *d = O::slow(at(a), at(b));
                     }
@@ -266,7 +283,11 @@ impl Other for Select {
             unsafe {
                 if !c.vector {
                     let chosen = if one::<u32>(c, r) != 0 { a } else { b };
-                    if chosen.vector { d.copy_from_slice(row(chosen, r, n)) } else { d.fill(one(chosen, r)) }
+                    if chosen.vector {
+                        d.copy_from_slice(row(chosen, r, n))
+                    } else {
+                        d.fill(one(chosen, r))
+                    }
                     continue;
                 }
                 let c: &[u32] = row(c, r, n);
@@ -310,7 +331,8 @@ impl Other for Philox {
                     let (step, seed) = (one(step, r), one(seed, r));
                     d.iter_mut().zip(row::<u32>(index, r, n)).for_each(|(d, &i)| *d = scalar::philox(i, step, stream, seed));
                 } else {
-                    let at = |s: Source, i: usize| one::<u32>(Source { pointer: s.pointer.wrapping_add(if s.vector { i } else { 0 }), ..s }, r);
+                    let at =
+                        |s: Source, i: usize| one::<u32>(Source { pointer: s.pointer.wrapping_add(if s.vector { i } else { 0 }), ..s }, r);
                     d.iter_mut().enumerate().for_each(|(i, d)| *d = scalar::philox(at(index, i), at(step, i), stream, at(seed, i)));
                 }
             }
