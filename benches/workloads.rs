@@ -17,7 +17,14 @@ fn devices() -> Vec<Device> {
 }
 
 /// A training step on one batch that stays on the device.
-fn step(device: &Device, model: Sequential, optimizer: Sgd, x: Array, y: Array, loss: fn(&Tensor, &Tensor) -> Tensor) -> noyau::Result<CompiledStep> {
+fn step(
+    device: &Device,
+    model: Sequential,
+    optimizer: Sgd,
+    x: Array,
+    y: Array,
+    loss: fn(&Tensor, &Tensor) -> Tensor,
+) -> noyau::Result<CompiledStep> {
     let session = Session::new(device.clone());
     let arguments = [Spec::new(x.shape(), x.dtype()), Spec::new(y.shape(), y.dtype())];
     let mut step = session.compile(arguments, |[x, y]| {

@@ -92,7 +92,17 @@ fn unfused_agrees_with_fused() {
 fn a_wrong_value_is_noticed() {
     let expected = Values { shape: [2].into(), dtype: DType::F32, data: vec![1.0, 3.0] };
     let off = |by: f32| Array::new([2], &[1.0f32, 3.0 + by]).expect("two values");
-    for class in [Class::Exact, Class::Rounded, Class::Quotient, Class::Exponential, Class::Logarithm, Class::Polynomial, Class::Power, Class::Sum(100), Class::Chain] {
+    for class in [
+        Class::Exact,
+        Class::Rounded,
+        Class::Quotient,
+        Class::Exponential,
+        Class::Logarithm,
+        Class::Polynomial,
+        Class::Power,
+        Class::Sum(100),
+        Class::Chain,
+    ] {
         let tolerance = Tolerance::of_values(class);
         assert!(tolerance.fault(&expected, &off(0.0)).is_none(), "{class:?}");
         assert!(tolerance.fault(&expected, &off(3e-5)).is_some(), "{class:?}");

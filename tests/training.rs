@@ -89,7 +89,9 @@ fn alike(expected: &[f32], found: &[f32], what: &str) {
 #[test]
 fn loss_curves_agree_on_synthetic_digits() {
     let digits = Digits::new(10);
-    let run = |device: &Device| [train(device, 3, 0.2, &Sgd::new(0.05).momentum(0.9), &digits, 100).0, train(device, 4, 0.0, &Adam::new(0.001), &digits, 100).0];
+    let run = |device: &Device| {
+        [train(device, 3, 0.2, &Sgd::new(0.05).momentum(0.9), &digits, 100).0, train(device, 4, 0.0, &Adam::new(0.001), &digits, 100).0]
+    };
     let expected = run(&Device::cpu());
     gpus::every(|gpu| {
         for (i, (expected, found)) in expected.iter().zip(run(&gpu.device)).enumerate() {

@@ -39,7 +39,8 @@ fn moved(x: &Tensor, [op, detail]: [u8; 2]) -> Tensor {
         2 => x.transpose(axis as isize, (detail / 8 % rank) as isize),
         3 => x.slice_step(axis as isize, detail / 4 % size.., 1 + (detail / 32) as isize % 3),
         4 => {
-            let widths: Vec<(usize, usize)> = (0..rank).map(|i| if i == axis { (detail / 4 % 3, detail / 16 % 3) } else { (0, 0) }).collect();
+            let widths: Vec<(usize, usize)> =
+                (0..rank).map(|i| if i == axis { (detail / 4 % 3, detail / 16 % 3) } else { (0, 0) }).collect();
             // As u32 this saturates to `NOWHERE`.
             x.pad(&widths, u32::MAX as f32)
         }

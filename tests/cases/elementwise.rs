@@ -73,8 +73,12 @@ fn two_elements(list: &mut List) {
     list.smooth("sub", Exact, |d| d.floats([3, 4]) - d.floats([3, 4]));
     list.smooth("mul", Exact, |d| d.floats([3, 4]) * d.floats([3, 4])).twice();
     list.smooth("div", Quotient, |d| d.floats([3, 4]) / d.between([3, 4], 2.0)).twice();
-    list.smooth("rem", Rounded, |d| d.given([6], &[5.3f32, -5.3, 2.1, -7.7, 0.4, 9.9]) % d.given([6], &[2.0f32, 2.0, -1.5, -3.0, 3.0, 2.5]));
-    list.value("rem of large quotients", Rounded, |d| d.given([4], &[1e6f32, -1e6, 123456.7, 3e7]) % d.given([4], &[7.0f32, 7.0, 0.3, 11.0]));
+    list.smooth("rem", Rounded, |d| {
+        d.given([6], &[5.3f32, -5.3, 2.1, -7.7, 0.4, 9.9]) % d.given([6], &[2.0f32, 2.0, -1.5, -3.0, 3.0, 2.5])
+    });
+    list.value("rem of large quotients", Rounded, |d| {
+        d.given([4], &[1e6f32, -1e6, 123456.7, 3e7]) % d.given([4], &[7.0f32, 7.0, 0.3, 11.0])
+    });
     list.smooth("pow", Power, |d| d.positive([3, 4]).pow(d.floats([3, 4]))).twice();
     list.wide("pow of negative bases and whole exponents", Rounded, |d| {
         d.given([6], &[-2.0f32, -1.5, -3.0, -0.5, 2.0, -1.0]).pow(Tensor::from([3.0f32, 2.0, 4.0, -1.0, 0.0, 5.0]))
@@ -152,7 +156,9 @@ fn choices(list: &mut List) {
             compare(&a, &b)
         });
         list.value(format!("{name} of ints, broadcast"), Exact, move |d| compare(&d.ints([3, 1], -3, 3), &d.ints([1, 4], -3, 3)));
-        list.value(format!("{name} of uints"), Exact, move |d| compare(&d.given([4], &[0u32, 1 << 31, u32::MAX, 7]), &d.given([4], &[1u32, 7, u32::MAX, 1 << 31])));
+        list.value(format!("{name} of uints"), Exact, move |d| {
+            compare(&d.given([4], &[0u32, 1 << 31, u32::MAX, 7]), &d.given([4], &[1u32, 7, u32::MAX, 1 << 31]))
+        });
     }
     list.value("eq and ne of bools", Exact, |d| {
         let (a, b) = (d.bools([8]), d.bools([8]));

@@ -29,7 +29,17 @@ pub fn cases(list: &mut List) {
     for (m, k, n) in [(0, 3, 2), (2, 0, 3), (2, 3, 0)] {
         list.value(format!("matmul [{m}, {k}] x [{k}, {n}]"), Exact, move |d| d.floats([m, k]).matmul(&d.floats([k, n])) + 1.0);
     }
-    for (m, k, n) in [(17, 33, 65), (64, 64, 64), (65, 63, 129), (130, 260, 70), (1, 300, 200), (200, 300, 1), (33, 1000, 7), (100, 1, 100), (128, 784, 10)] {
+    for (m, k, n) in [
+        (17, 33, 65),
+        (64, 64, 64),
+        (65, 63, 129),
+        (130, 260, 70),
+        (1, 300, 200),
+        (200, 300, 1),
+        (33, 1000, 7),
+        (100, 1, 100),
+        (128, 784, 10),
+    ] {
         list.wide(format!("matmul of {m} x {k} x {n}"), Sum(k), move |d| d.floats([m, k]).matmul(&d.floats([k, n])));
         list.wide(format!("transposed matmul of {m} x {k} x {n}"), Sum(k), move |d| d.floats([k, m]).t().matmul(&d.floats([n, k]).t()));
     }
@@ -43,11 +53,17 @@ pub fn cases(list: &mut List) {
     list.smooth("transposed x plain", Sum(4), |d| d.positive([4, 3]).t().matmul(&d.positive([4, 2])));
     list.smooth("plain x transposed", Sum(4), |d| d.positive([3, 4]).matmul(&d.positive([2, 4]).t()));
     list.smooth("transposed x transposed", Sum(4), |d| d.positive([4, 3]).t().matmul(&d.positive([2, 4]).t()));
-    list.smooth("sliced operands", Sum(4), |d| d.positive([6, 5]).slice(0, 1..4).slice(1, 1..5).matmul(&d.positive([8, 3]).slice_step(0, .., 2)));
+    list.smooth("sliced operands", Sum(4), |d| {
+        d.positive([6, 5]).slice(0, 1..4).slice(1, 1..5).matmul(&d.positive([8, 3]).slice_step(0, .., 2))
+    });
     list.smooth("flipped operands", Sum(4), |d| d.positive([3, 4]).flip(&[0]).matmul(&d.positive([4, 3]).flip(&[0, 1])));
     list.smooth("expanded operands", Sum(4), |d| d.positive([1, 4]).expand([3, 4]).matmul(&d.positive([4, 1]).expand([4, 2])));
-    list.smooth("padded operands", Sum(5), |d| d.positive([2, 3]).pad(&[(1, 0), (1, 1)], 0.0).matmul(&d.positive([4, 2]).pad(&[(0, 1), (0, 0)], 0.5)));
-    list.smooth("permuted batches", Sum(4), |d| d.positive([3, 2, 4]).permute(&[1, 0, 2]).matmul(&d.positive([4, 2, 3]).permute(&[1, 0, 2])));
+    list.smooth("padded operands", Sum(5), |d| {
+        d.positive([2, 3]).pad(&[(1, 0), (1, 1)], 0.0).matmul(&d.positive([4, 2]).pad(&[(0, 1), (0, 0)], 0.5))
+    });
+    list.smooth("permuted batches", Sum(4), |d| {
+        d.positive([3, 2, 4]).permute(&[1, 0, 2]).matmul(&d.positive([4, 2, 3]).permute(&[1, 0, 2]))
+    });
     list.smooth("heads", Sum(4), |d| {
         let heads = |x: Tensor| x.reshape([3, 2, 4]).permute(&[1, 0, 2]);
         heads(d.positive([3, 8])).matmul(&heads(d.positive([3, 8])).t())
@@ -59,12 +75,16 @@ pub fn cases(list: &mut List) {
     list.smooth("a product's transpose used", Sum(3), |d| d.positive([4, 3]).matmul(&d.positive([3, 5])).t() + d.positive([5, 4]));
     list.smooth("a product's sum", Sum(15), |d| d.positive([4, 3]).matmul(&d.positive([3, 5])).sum_axes(&[1]));
     list.smooth("a product's softmax", Chain, |d| d.floats([4, 3]).matmul(&d.floats([3, 5])).softmax(1));
-    list.smooth("two products added", Sum(7), |d| d.positive([4, 3]).matmul(&d.positive([3, 2])) + d.positive([4, 4]).matmul(&d.positive([4, 2])));
+    list.smooth("two products added", Sum(7), |d| {
+        d.positive([4, 3]).matmul(&d.positive([3, 2])) + d.positive([4, 4]).matmul(&d.positive([4, 2]))
+    });
     list.smooth("a product used twice", Chain, |d| {
         let y = d.floats([3, 2]).matmul(&d.floats([2, 3]));
         &y * &y + y.t()
     });
-    list.smooth("a product reshaped into the next", Chain, |d| d.positive([4, 3]).matmul(&d.positive([3, 6])).reshape([8, 3]).matmul(&d.positive([3, 2])));
+    list.smooth("a product reshaped into the next", Chain, |d| {
+        d.positive([4, 3]).matmul(&d.positive([3, 6])).reshape([8, 3]).matmul(&d.positive([3, 2]))
+    });
     list.smooth("convolution as a product of windows", Chain, |d| {
         let (x, w) = (d.floats([2, 7]), d.floats([3, 4]));
         let windows: Vec<Tensor> = (0..3).map(|i| x.slice(1, i..i + 5)).collect();

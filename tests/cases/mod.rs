@@ -127,24 +127,45 @@ pub fn weighted(tensor: &Tensor, data: &mut Data) -> Tensor {
 pub struct List(Vec<Case>);
 
 impl List {
-    fn add(&mut self, name: impl Into<String>, class: Class, grads: Grads, build: Box<dyn Fn(&mut Data) -> Tensor + Send + Sync>) -> &mut Case {
+    fn add(
+        &mut self,
+        name: impl Into<String>,
+        class: Class,
+        grads: Grads,
+        build: Box<dyn Fn(&mut Data) -> Tensor + Send + Sync>,
+    ) -> &mut Case {
         self.0.push(Case { name: name.into(), class, grads, ieee: false, build });
         let last = self.0.len() - 1;
         &mut self.0[last]
     }
 
     /// A case that is differentiable where it is tried.
-    pub fn smooth(&mut self, name: impl Into<String>, class: Class, build: impl Fn(&mut Data) -> Tensor + Send + Sync + 'static) -> &mut Case {
+    pub fn smooth(
+        &mut self,
+        name: impl Into<String>,
+        class: Class,
+        build: impl Fn(&mut Data) -> Tensor + Send + Sync + 'static,
+    ) -> &mut Case {
         self.add(name, class, Grads::Checked, Box::new(build))
     }
 
     /// A case whose value alone is looked at.
-    pub fn value(&mut self, name: impl Into<String>, class: Class, build: impl Fn(&mut Data) -> Tensor + Send + Sync + 'static) -> &mut Case {
+    pub fn value(
+        &mut self,
+        name: impl Into<String>,
+        class: Class,
+        build: impl Fn(&mut Data) -> Tensor + Send + Sync + 'static,
+    ) -> &mut Case {
         self.add(name, class, Grads::None, Box::new(build))
     }
 
     /// A case whose gradient devices must agree on, but that has too many elements, or kinks too near, for finite differences.
-    pub fn wide(&mut self, name: impl Into<String>, class: Class, build: impl Fn(&mut Data) -> Tensor + Send + Sync + 'static) -> &mut Case {
+    pub fn wide(
+        &mut self,
+        name: impl Into<String>,
+        class: Class,
+        build: impl Fn(&mut Data) -> Tensor + Send + Sync + 'static,
+    ) -> &mut Case {
         self.add(name, class, Grads::Compared, Box::new(build))
     }
 }

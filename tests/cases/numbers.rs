@@ -86,7 +86,9 @@ pub fn cases(list: &mut List) {
         let x = d.given([4], &[4.0f32, -1.0, 9.0, -4.0]);
         x.gt(0.0).where_(x.gt(0.0).where_(&x, 1.0).sqrt(), 0.0)
     });
-    list.value("the largest and smallest normal numbers", Exact, |d| d.given([4], &[3.4028235e38f32, 1.1754944e-38, -3.4028235e38, 0.0]).maximum(-3e38f32));
+    list.value("the largest and smallest normal numbers", Exact, |d| {
+        d.given([4], &[3.4028235e38f32, 1.1754944e-38, -3.4028235e38, 0.0]).maximum(-3e38f32)
+    });
 }
 
 fn concat_all(tensors: &[&Tensor]) -> Tensor {

@@ -22,9 +22,7 @@ fn sums(list: &mut List) {
     list.smooth("mean over an axis", Sum(4), |d| d.positive([3, 4]).mean_axes(&[1]));
     list.smooth("sum of squares", Sum(12), |d| d.floats([3, 4]).square().sum()).twice();
     list.smooth("prod", Product(4), |d| d.positive([3, 4]).prod(&[1])).twice();
-    list.smooth("prod with a zero", Product(3), |d| {
-        d.given([3, 3], &[1.5f32, 0.0, -2.0, 0.5, 3.0, 2.0, 0.0, 0.0, 4.0]).prod(&[1])
-    });
+    list.smooth("prod with a zero", Product(3), |d| d.given([3, 3], &[1.5f32, 0.0, -2.0, 0.5, 3.0, 2.0, 0.0, 0.0, 4.0]).prod(&[1]));
     list.smooth("prod over all", Product(6), |d| d.positive([2, 3]).prod(&[]));
 }
 

@@ -83,9 +83,14 @@ impl Program {
             }
             12 => x.reshape(regrouped(x.shape(), detail)),
             13 => with_axis().flip(&[signed]),
-            14 => with_axis().slice_step(signed, detail / 16 % size.., if detail % 32 < 16 { 1 + (detail % 3) as isize } else { -1 - (detail % 3) as isize }),
+            14 => with_axis().slice_step(
+                signed,
+                detail / 16 % size..,
+                if detail % 32 < 16 { 1 + (detail % 3) as isize } else { -1 - (detail % 3) as isize },
+            ),
             15 => {
-                let widths: Vec<(usize, usize)> = (0..x.rank()).map(|i| if i == axis { (detail / 4 % 3, detail / 16 % 3) } else { (0, 0) }).collect();
+                let widths: Vec<(usize, usize)> =
+                    (0..x.rank()).map(|i| if i == axis { (detail / 4 % 3, detail / 16 % 3) } else { (0, 0) }).collect();
                 x.pad(&widths, if detail % 2 == 0 { 0.0 } else { -0.5 })
             }
             16 => x.unsqueeze(signed).expand({

@@ -93,7 +93,10 @@ impl Tolerance {
             let ratio = off / bound;
             let ratio = if ratio.is_nan() { f64::INFINITY } else { ratio };
             if worst.as_ref().is_none_or(|(w, _)| ratio > *w) {
-                worst = Some((ratio, format!("element {i} of {} is {found:e}, not {want:e}: off by {off:.1e}, allowed {bound:.1e}", expected.shape)));
+                worst = Some((
+                    ratio,
+                    format!("element {i} of {} is {found:e}, not {want:e}: off by {off:.1e}, allowed {bound:.1e}", expected.shape),
+                ));
             }
         }
         worst.map(|(_, words)| words)

@@ -71,7 +71,7 @@ fn main() -> Result<()> {
     time("pad", &[&[32, 16, 14, 14]], |x| x[0].pad(&[(0, 0), (0, 0), (1, 1), (1, 1)], 0.0) + 1.0)?;
     time("pad, then reshape", &[&[32, 16, 14, 14]], |x| x[0].pad(&[(0, 0), (0, 0), (1, 1), (1, 1)], 0.0).reshape([64, 2048]) + 1.0)?;
     time("one hot", &[&[512]], |x| x[0].to(DType::U32).one_hot(1000))?;
-    time("dropout", &[flat], |x| &x[0] * Tensor::bernoulli([32_768], 0.5))?;
+    time("dropout", &[flat], |x| &x[0] * Tensor::bernoulli([32_768], 0.5).to(DType::F32))?;
     for n in [16, 24, 32, 48, 64, 96, 128, 256, 512, 1024] {
         time(&format!("matmul {n}: {:.0} MFLOP", 2e-6 * (n as f64).powi(3)), &[&[n, n], &[n, n]], |x| x[0].matmul(&x[1]))?;
     }

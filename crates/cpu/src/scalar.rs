@@ -130,20 +130,35 @@ pub fn from_word(word: u32, dtype: DType) -> f64 {
 }
 
 /// The first word of the Philox 4x32-10 block with counter `(index, step, stream, 0)` and key `(seed, 0)`.
+#[inline(always)]
 pub fn philox(index: u32, step: u32, stream: u32, seed: u32) -> u32 {
     philox_block([index, step, stream, 0], [seed, 0])[0]
 }
 
 /// Philox 4x32 with ten rounds. Source: Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011.
 #[inline(always)]
-pub fn philox_block(mut counter: [u32; 4], mut key: [u32; 2]) -> [u32; 4] {
-    for _ in 0..10 {
-        let a = u64::from(counter[0]) * 0xD251_1F53;
-        let b = u64::from(counter[2]) * 0xCD9E_8D57;
-        counter = [(b >> 32) as u32 ^ counter[1] ^ key[0], b as u32, (a >> 32) as u32 ^ counter[3] ^ key[1], a as u32];
-        key = [key[0].wrapping_add(0x9E37_79B9), key[1].wrapping_add(0xBB67_AE85)];
-    }
-    counter
+pub fn philox_block(counter: [u32; 4], key: [u32; 2]) -> [u32; 4] {
+    // One key a round, and no loop, so that loops over this vectorise.
+    let keys =
+        |round: u32| [key[0].wrapping_add(0x9E37_79B9u32.wrapping_mul(round)), key[1].wrapping_add(0xBB67_AE85u32.wrapping_mul(round))];
+    let first = philox_five(counter, [keys(0), keys(1), keys(2), keys(3), keys(4)]);
+    philox_five(first, [keys(5), keys(6), keys(7), keys(8), keys(9)])
+}
+
+#[inline(always)]
+fn philox_five(c: [u32; 4], keys: [[u32; 2]; 5]) -> [u32; 4] {
+    let c = philox_round(c, keys[0]);
+    let c = philox_round(c, keys[1]);
+    let c = philox_round(c, keys[2]);
+    let c = philox_round(c, keys[3]);
+    philox_round(c, keys[4])
+}
+
+#[inline(always)]
+fn philox_round(c: [u32; 4], key: [u32; 2]) -> [u32; 4] {
+    let a = u64::from(c[0]) * 0xD251_1F53;
+    let b = u64::from(c[2]) * 0xCD9E_8D57;
+    [(b >> 32) as u32 ^ c[1] ^ key[0], b as u32, (a >> 32) as u32 ^ c[3] ^ key[1], a as u32]
 }
 
 fn truth(condition: bool) -> f64 {

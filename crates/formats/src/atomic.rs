@@ -17,9 +17,12 @@ const ATTEMPTS: usize = 1000;
 /// # Errors
 ///
 /// [`Error::Io`] when the operating system refuses (no such folder, no permission, disk full) or `content` fails;
-/// [`Error::Argument`] when `path` has no file name.
+/// [`Error::Argument`] when `path` has no file name, or names something that is no ordinary file (a folder, a device).
 pub fn write_atomically(path: impl AsRef<Path>, content: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<()> {
     let path = path.as_ref();
+    if fs::metadata(path).is_ok_and(|m| !m.is_file()) {
+        return Err(Error::argument("path", format!("{} is there and is no ordinary file: it would be replaced", path.display())));
+    }
     let (temporary, file) = create_beside(path)?;
     let written = write_and_sync(file, content)
         .map_err(|e| Error::io(path, "write", &e))

@@ -44,7 +44,10 @@ pub fn gradcheck(loss: &Tensor, params: &[&Param], delta: f64, tolerance: f64) -
     let run = |graph: &Graph, values: &[Values]| {
         let lookup = |state: &State| match params.iter().position(|p| p.state().id() == state.id()) {
             Some(i) => values[i].clone(),
-            None => state.initial_value(0).map(|v| Values::from(&v)).unwrap_or_else(|_| Values::full(state.shape(), noyau_tensor::Scalar::new(0.0, state.dtype()))),
+            None => state
+                .initial_value(0)
+                .map(|v| Values::from(&v))
+                .unwrap_or_else(|_| Values::full(state.shape(), noyau_tensor::Scalar::new(0.0, state.dtype()))),
         };
         evaluate(graph, &[], &lookup)
     };

@@ -25,7 +25,9 @@ pub mod prelude {
     pub use noyau_data::{Csv, Dataset, Loader, Mnist, Points};
     pub use noyau_nn::*;
     pub use noyau_tensor::{Array, DType, Error, Init, Param, Result, Scalar, Shape, Tensor, concat, grad, stack};
-    pub use noyau_train::{CompiledStep, Device, DeviceChoice, EpochRecord, Evaluation, Fit, History, Progress, Session, Spec, Step, Trainer};
+    pub use noyau_train::{
+        CompiledStep, Device, DeviceChoice, EpochRecord, Evaluation, Fit, History, Progress, Session, Spec, Step, Trainer,
+    };
 
     pub use crate::{GradCheck, gradcheck};
 }

@@ -4,7 +4,7 @@ use std::ops::Deref;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use crate::{Array, DType, Op, Scalar, Shape, Tensor};
+use crate::{Array, DType, Error, Op, Scalar, Shape, Tensor};
 
 /// Makes a state's first value from a seed that is its own, or says why there is none for this shape.
 pub type Initializer = Arc<dyn Fn(&Shape, u64) -> crate::Result<Vec<f32>> + Send + Sync>;
@@ -78,7 +78,18 @@ impl State {
     /// The first value, for a state to which the session has given `seed`.
     pub fn initial_value(&self, seed: u64) -> crate::Result<Array> {
         match &self.init {
-            Init::Full(value) => Ok(Array::full(&self.shape, *value)),
+            Init::Full(value) => {
+                // A shape may be anything; an allocation that fails would end the program.
+                let mut words: Vec<u32> = Vec::new();
+                match self.shape.checked_numel() {
+                    Some(n) if words.try_reserve_exact(n).is_ok() => words.resize(n, value.to_word()),
+                    _ => {
+                        let message = format!("there is no room for the first value of `{}`, {}{}", self.name, self.dtype, self.shape);
+                        return Err(Error::OutOfMemory { device: "cpu".into(), message });
+                    }
+                }
+                Array::from_words(&self.shape, value.dtype(), words)
+            }
             Init::Data(array) => Ok(Array::clone(array)),
             Init::Random(draw) => Array::new(&self.shape, &draw(&self.shape, seed)?),
         }

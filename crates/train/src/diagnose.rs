@@ -1,6 +1,8 @@
 //! Why a loss became NaN: the epoch is run again from its beginning, a step at a time, and the step at fault is computed once more in f64, operation by operation,
 //! until one gives what f32 cannot hold. Same seed, same bits: it happens again.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::ops::ControlFlow;
 
 use noyau_compile::Graph;
@@ -62,19 +64,22 @@ async fn find(
     let mut batches = feed.epoch(epoch as u64 - 1);
     let mut step_number = 0;
     let mut before = Snapshot::take(session).await?;
-    let mut compiled = std::collections::HashMap::new();
+    let mut compiled = HashMap::new();
     while let Some(parcel) = batches.take()? {
         step_number += 1;
         let size = parcel.len();
-        if !compiled.contains_key(&size) {
-            let (arguments, step) = parts(size);
-            compiled.insert(size, session.load(&arguments, step).await?);
-        }
-        let Some(step) = compiled.get_mut(&size) else { continue };
+        let step = match compiled.entry(size) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(place) => {
+                let (arguments, step) = parts(size);
+                place.insert(session.load(&arguments, step).await?)
+            }
+        };
         parcel.launch(step)?;
         let loss = step.read_async(0).await?.try_item()?;
         let after = Snapshot::take(session).await?;
-        let broken = after.values.iter().find(|(_, v)| !v.to_f64().iter().all(|x| x.is_finite()));
+        // Sums over the epoch are ours, and not finite because something else is not.
+        let broken = after.values.iter().find(|(p, v)| !p.name().starts_with("sums.") && !v.to_f64().iter().all(|x| x.is_finite()));
         if !loss.is_finite() || broken.is_some() {
             let what = match broken {
                 Some((param, _)) if loss.is_finite() => format!("`{}` became NaN or infinite", param.name()),

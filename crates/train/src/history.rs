@@ -15,7 +15,7 @@ pub struct EpochRecord {
     pub test_loss: Option<f64>,
     /// Share of the validation set that is classified right, 0 to 1.
     pub test_accuracy: Option<f64>,
-    /// How long the epoch's training took, without validation, in seconds.
+    /// How long the epoch's training took, in seconds, without validation and (in the first epoch) without the very first step.
     pub seconds: f64,
     /// Training samples a second.
     pub samples_per_second: f64,

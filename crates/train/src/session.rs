@@ -123,6 +123,15 @@ impl Session {
             }
             states.order.len() as u64
         };
+        // Before the value is made, which might take more memory than there is.
+        let most = self.inner.device.limits().max_buffer_bytes;
+        let bytes = state.shape().checked_numel().and_then(|n| n.checked_mul(state.dtype().size()));
+        if bytes.is_none_or(|bytes| bytes > most) {
+            let (name, dtype, shape) = (state.name(), state.dtype(), state.shape());
+            let takes = bytes.map_or("more bytes than can be counted".into(), |bytes| format!("{bytes} bytes"));
+            let message = format!("`{name}` of {dtype}{shape} takes {takes}, the largest buffer has {most} bytes");
+            return Err(Error::OutOfMemory { device: self.inner.device.adapter(), message });
+        }
         let value = match state.id() {
             id if id == rng_seed().state().id() => Array::scalar(self.inner.seed as u32 ^ (self.inner.seed >> 32) as u32),
             _ => state.initial_value(mix(self.inner.seed, place))?,

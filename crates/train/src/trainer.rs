@@ -28,14 +28,17 @@ pub struct Trainer {
     predictors: HashMap<Vec<usize>, CompiledStep>,
 }
 
+/// Something to call with figures.
+type Report<'a, T> = Box<dyn FnMut(&T) + 'a>;
+
 /// How long and on what to train.
 pub struct Fit<'a> {
     epochs: usize,
     batch_size: usize,
     validate: Option<&'a Dataset>,
     resident: Option<bool>,
-    on_progress: Option<Box<dyn FnMut(&Progress) + 'a>>,
-    on_epoch: Option<Box<dyn FnMut(&EpochRecord) + 'a>>,
+    on_progress: Option<Report<'a, Progress>>,
+    on_epoch: Option<Report<'a, EpochRecord>>,
 }
 
 impl<'a> Fit<'a> {
@@ -197,10 +200,9 @@ impl Trainer {
         for epoch in 1..=fit.epochs {
             sums.clear(&session).await?;
             let snapshot = Snapshot::take(&session).await?;
-            let clock = Clock::start();
-            let mut untimed = 0.0;
+            let mut clock = Clock::start();
             let mut reported = 0.0;
-            let mut samples = 0;
+            let (mut samples, mut untimed) = (0, 0);
             let mut batches = feed.epoch(epoch as u64 - 1);
             let steps_per_epoch = feed.loader.len();
             for number in 1..=steps_per_epoch {
@@ -219,7 +221,6 @@ impl Trainer {
                 if !warm {
                     session.device().wait_async().await?;
                     first_step_ms += clock.seconds() * 1e3;
-                    let pause = Clock::start();
                     for &size in &sizes[1..] {
                         steps.insert(size, self.training_step(&session, &feed, size, &sums, classes).await?);
                     }
@@ -230,10 +231,12 @@ impl Trainer {
                     }
                     session.get_async(&sums.loss).await?;
                     objects = session.device().objects_created();
-                    untimed += pause.seconds();
                     warm = true;
+                    // Rates are of the training in its stride: what the first step took is a figure of its own.
+                    clock = Clock::start();
+                    untimed = samples;
                 }
-                let seconds = clock.seconds() - untimed;
+                let seconds = clock.seconds();
                 if seconds - reported > 0.1 || number == steps_per_epoch {
                     reported = seconds;
                     let loss = f64::from(session.get_async(&sums.loss).await?.try_item()?) / samples as f64;
@@ -252,12 +255,12 @@ impl Trainer {
                             steps: steps_per_epoch,
                             loss,
                             accuracy: classes.map(|_| correct / samples as f64),
-                            samples_per_second: samples as f64 / seconds.max(1e-9),
+                            samples_per_second: (samples - untimed) as f64 / seconds.max(1e-9),
                         });
                     }
                 }
             }
-            let seconds = clock.seconds() - untimed;
+            let seconds = clock.seconds();
             let loss = f64::from(session.get_async(&sums.loss).await?.try_item()?);
             let correct = f64::from(session.get_async(&sums.correct).await?.try_item()?);
             let tested = match &mut evaluator {
@@ -271,7 +274,7 @@ impl Trainer {
                 test_loss: tested.as_ref().map(|t| t.loss),
                 test_accuracy: tested.as_ref().and_then(|t| t.accuracy),
                 seconds,
-                samples_per_second: samples as f64 / seconds.max(1e-9),
+                samples_per_second: (samples - untimed) as f64 / seconds.max(1e-9),
                 first_step_ms,
             };
             if let Some(report) = &mut fit.on_epoch {
@@ -332,7 +335,7 @@ impl Trainer {
         states
     }
 
-    /// Whether the data set, packed, takes at most a quarter of what one buffer of a GPU may.
+    /// Whether the data set, packed, takes at most half of what one buffer of a GPU may.
     fn fits_on_device(&self, data: &Dataset) -> bool {
         let bytes = data.len().saturating_mul(data.sample_shape().numel().div_ceil(4)).saturating_mul(4);
         !self.device.is_cpu() && bytes <= self.device.limits().max_buffer_bytes / 2

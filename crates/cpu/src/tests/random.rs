@@ -46,7 +46,7 @@ fn random_index(random: &mut Random, space: &[usize], fixed: usize) -> (Index, u
     let whole = mask.iter().zip(space).all(|(&m, &n)| m == (0, n));
     let view = View { shape: space.to_vec(), strides, offset: -low, mask: if whole { Vec::new() } else { mask } };
     let length = (high - low) as usize + 1;
-    if fixed == rank && rank > 0 && random.below(6) == 0 && !space.contains(&0) {
+    if fixed == rank && random.below(6) == 0 && !space.contains(&0) {
         // Through a second view, over a reshaped and padded space.
         let n: usize = space.iter().product();
         let first = Index::identity(space);

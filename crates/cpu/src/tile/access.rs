@@ -194,6 +194,20 @@ impl Access {
         !self.chain.is_empty()
     }
 
+    /// The places of all elements of a space of the given form, `u32::MAX` where there is none.
+    pub(crate) fn table(&self, form: Form, lines: usize, cols: usize) -> Vec<u32> {
+        let size = (if form.line { lines } else { 1 }) * if form.col { cols } else { 1 };
+        let width = if form.col { cols } else { size };
+        let mut table = vec![u32::MAX; size];
+        self.walk(form, &Tile { l0: 0, lines, c0: 0, cols }, |line, position, n, place, stride| {
+            for (i, to) in table[line * width + position..][..n].iter_mut().enumerate() {
+                let found = place.and_then(|p| self.follow(p + i as isize * stride));
+                *to = found.and_then(|p| u32::try_from(p).ok()).unwrap_or(u32::MAX);
+            }
+        });
+        table
+    }
+
     /// The place in the buffer for a place that [`Access::walk`] gave.
     pub(crate) fn follow(&self, place: isize) -> Option<usize> {
         let mut place = place;

@@ -221,7 +221,7 @@ impl Request<'_> {
                 Instr::Place(index) | Instr::Valid(index) => {
                     let access = self.access(index, split, inner, usize::MAX >> 2)?;
                     form = access.form();
-                    cost = 0.3;
+                    cost = 0.1;
                     if matches!(value.instr, Instr::Place(_)) { Code::Place(access) } else { Code::Valid(access) }
                 }
                 Instr::Unary(op, a) => {
@@ -244,7 +244,7 @@ impl Request<'_> {
                     }
                 },
                 Instr::Philox { stream, .. } => {
-                    cost = 2.0;
+                    cost = 0.8;
                     Code::Run(pick::<Philox>(self.level), Extra::Word(*stream))
                 }
                 Instr::Reduce(op, a) => {

@@ -31,7 +31,7 @@ pub(crate) fn lower(request: &Request) -> Result<Program> {
     if block.1 < SHORT && block.0 > 1 {
         nodes.spread_all(request.level, split.kind != Kind::Map);
     }
-    let mut emit = Emit::new(&nodes, request, split.kind, block);
+    let mut emit = Emit::new(&nodes, request, split.kind, (lines, cols), block);
     let program = if staged { emit.staged(passes) } else { emit.single() };
     let elements = |form: Form| (if form.line { lines as f64 } else { 1.0 }) * if form.col { cols as f64 } else { 1.0 };
     let work: f64 = nodes.nodes.iter().map(|n| n.cost * elements(n.form)).sum();
@@ -75,6 +75,9 @@ fn blocks(kind: Kind, lines: usize, cols: usize, passes: usize) -> (bool, (usize
     }
 }
 
+/// Loads of at most so many elements through several views have their places worked out beforehand.
+const TABLE: usize = 1 << 22;
+
 /// Scratch memory in units of cache lines, given back and given out again.
 #[derive(Default)]
 struct Memory {
@@ -102,6 +105,8 @@ struct Emit<'a> {
     nodes: &'a Nodes,
     request: &'a Request<'a>,
     kind: Kind,
+    /// All lines and columns.
+    size: (usize, usize),
     block: (usize, usize),
     stages: Vec<usize>,
     memory: Memory,
@@ -118,12 +123,13 @@ struct Emit<'a> {
 const NO_OPERAND: Operand = Operand { value: 0, form: Form::UNIFORM };
 
 impl<'a> Emit<'a> {
-    fn new(nodes: &'a Nodes, request: &'a Request<'a>, kind: Kind, block: (usize, usize)) -> Emit<'a> {
+    fn new(nodes: &'a Nodes, request: &'a Request<'a>, kind: Kind, size: (usize, usize), block: (usize, usize)) -> Emit<'a> {
         let n = nodes.nodes.len();
         let mut emit = Emit {
             nodes,
             request,
             kind,
+            size,
             block,
             stages: stages(nodes),
             memory: Memory::default(),
@@ -173,6 +179,11 @@ impl<'a> Emit<'a> {
         }
     }
 
+    fn elements(&self, form: Form) -> usize {
+        let (lines, cols) = self.size;
+        (if form.line { lines } else { 1 }) * if form.col { cols } else { 1 }
+    }
+
     fn operand(&self, node: usize) -> Operand {
         Operand { value: node, form: self.nodes.nodes[node].form }
     }
@@ -219,6 +230,10 @@ impl<'a> Emit<'a> {
         let boxed = |access: &super::access::Access| Box::new(access.clone());
         let (run, extra): (Run, Extra) = match &n.code {
             Code::Const(word) => (transfer::constant, Extra::Word(*word)),
+            Code::Load { operand, access } if access.is_chain() && self.elements(n.form) <= TABLE && access.limit < u32::MAX as usize => {
+                let (lines, cols) = self.size;
+                (transfer::look_up, Extra::Table { operand: *operand, places: access.table(n.form, lines, cols).into(), width: cols })
+            }
             Code::Load { operand, access } => (transfer::fill, Extra::At { operand: *operand, access: boxed(access) }),
             Code::Gather { operand, access, stride, len } => {
                 (transfer::gather, Extra::Gather { operand: *operand, access: boxed(access), stride: *stride, len: *len })

@@ -1,5 +1,7 @@
 //! One prepared instruction, and the loops that run it over a tile.
 
+use std::sync::Arc;
+
 use super::access::{Access, Form};
 use super::ops::{Binary, Unary};
 use super::{Env, Place, Tile};
@@ -35,6 +37,12 @@ pub(crate) enum Extra {
     At {
         operand: usize,
         access: Box<Access>,
+    },
+    /// The place of every element in a buffer of the operands, `u32::MAX` where there is none; lines of `width`.
+    Table {
+        operand: usize,
+        places: Arc<[u32]>,
+        width: usize,
     },
     /// In place: operand, place of the origin, steps.
     Pointer {
@@ -297,7 +305,9 @@ impl Other for Select {
                     (false, true) => select(c, d, std::iter::repeat_n(one::<u32>(a, r), n), row::<u32>(b, r, n).iter().copied()),
                     (false, false) => {
                         let (a, b) = (one::<u32>(a, r), one::<u32>(b, r));
-                        d.iter_mut().zip(c).for_each(|(d, &c)| *d = if c != 0 { a } else { b });
+                        for (d, &c) in d.iter_mut().zip(c) {
+                            *d = if c != 0 { a } else { b };
+                        }
                     }
                 }
             }
@@ -329,7 +339,10 @@ impl Other for Philox {
             unsafe {
                 if index.vector && !step.vector && !seed.vector {
                     let (step, seed) = (one(step, r), one(seed, r));
-                    d.iter_mut().zip(row::<u32>(index, r, n)).for_each(|(d, &i)| *d = scalar::philox(i, step, stream, seed));
+                    // A `for`, as everywhere here: the closure of a `for_each` may become a function of its own, compiled for the oldest machine.
+                    for (d, &i) in d.iter_mut().zip(row::<u32>(index, r, n)) {
+                        *d = scalar::philox(i, step, stream, seed);
+                    }
                 } else {
                     let at =
                         |s: Source, i: usize| one::<u32>(Source { pointer: s.pointer.wrapping_add(if s.vector { i } else { 0 }), ..s }, r);

@@ -76,15 +76,50 @@ pub(crate) unsafe fn fill(step: &Step, env: &mut Env, tile: &Tile) {
     });
 }
 
+/// A load through several views, at places that were worked out beforehand.
+pub(crate) unsafe fn look_up(step: &Step, env: &mut Env, tile: &Tile) {
+    let target = step.target(env, tile);
+    let Extra::Table { operand, places, width } = &step.extra else { return };
+    let base: *const u32 = env.base(*operand);
+    let (lines, n) = match (step.form.line, step.form.col) {
+        (true, true) => (tile.lines, tile.cols),
+        (true, false) => (1, tile.lines),
+        (false, _) => (1, tile.cols),
+    };
+    for line in 0..lines {
+        let first = match (step.form.line, step.form.col) {
+            (true, true) => (tile.l0 + line) * width + tile.c0,
+            (true, false) => tile.l0,
+            (false, _) => tile.c0,
+        };
+        // SAFETY: the program gave the value room for the tile.
+        let words = unsafe { run_mut(target, line, 0, n) };
+        for (word, &place) in words.iter_mut().zip(&places[first..first + n]) {
+            // SAFETY: places were found inside of the buffer.
+            *word = if place == u32::MAX { 0 } else { unsafe { *base.add(place as usize) } };
+        }
+    }
+}
+
 /// Places as values.
 pub(crate) unsafe fn places(step: &Step, env: &mut Env, tile: &Tile) {
     let target = step.target(env, tile);
     let Extra::At { access, .. } = &step.extra else { return };
     access.walk(step.form, tile, |line, position, n, place, stride| {
         // SAFETY: the program gave the value room for the tile.
-        for (i, word) in unsafe { run_mut(target, line, position, n) }.iter_mut().enumerate() {
-            let place = place.map(|p| p + i as isize * stride);
-            *word = if access.is_chain() { place.and_then(|p| access.follow(p)).unwrap_or(0) as u32 } else { place.unwrap_or(0) as u32 };
+        let words = unsafe { run_mut(target, line, position, n) };
+        match place {
+            None => words.fill(0),
+            Some(place) if access.is_chain() => {
+                for (i, word) in words.iter_mut().enumerate() {
+                    *word = access.follow(place + i as isize * stride).unwrap_or(0) as u32;
+                }
+            }
+            Some(place) => {
+                for (i, word) in words.iter_mut().enumerate() {
+                    *word = (place as u32).wrapping_add((i as u32).wrapping_mul(stride as u32));
+                }
+            }
         }
     });
 }

@@ -122,6 +122,10 @@ pub fn concat(tensors: &[&Tensor], axis: isize) -> Tensor {
 /// Tensors of one shape and type side by side along a new axis (negative counts from the end of the result's axes).
 #[track_caller]
 pub fn stack(tensors: &[&Tensor], axis: isize) -> Tensor {
-    let unsqueezed: Vec<Tensor> = tensors.iter().map(|t| t.unsqueeze(axis)).collect();
+    // No closure: the line to blame is that of the caller.
+    let mut unsqueezed: Vec<Tensor> = Vec::with_capacity(tensors.len());
+    for tensor in tensors {
+        unsqueezed.push(tensor.unsqueeze(axis));
+    }
     concat(&unsqueezed.iter().collect::<Vec<_>>(), axis)
 }
