@@ -58,7 +58,7 @@ fn models_that_do_not_fit_the_data() {
     let wide = Sequential::new().then(Linear::new(7, 3));
     let found = refusal(&mut Trainer::new(cpu.clone(), wide), Fit::epochs(1));
     assert_eq!(found, format!("layer 0: Linear: the layer takes 7 features and gives 3; the input [1, 2] has 2 on its last axis (tests/errors_training.rs:{at})"));
-    let unscaled = refusal(&mut Trainer::new(cpu.clone(), model(3)).loss(|out, _| out.square()), Fit::epochs(1));
+    let unscaled = refusal(&mut Trainer::new(cpu.clone(), model(3)).loss(|out: &Tensor, _: &Tensor| out.square()), Fit::epochs(1));
     assert!(unscaled.contains("the loss must be a scalar of f32, not f32[30, 3]"), "{unscaled}");
     let frozen = refusal(&mut Trainer::new(cpu, |x: &Tensor| x.matmul(&Tensor::ones([2, 3]))), Fit::epochs(1));
     assert!(frozen.contains("no parameters"), "{frozen}");
@@ -83,7 +83,7 @@ fn a_loss_that_is_no_number_names_its_maker() {
     let check = |device: &Device| {
         let at = line!() + 1;
         let loss = |out: &Tensor, _: &Tensor| (1.0 - out.exp().mean() * 0.5).log();
-        let mut trainer = Trainer::new(device.clone(), model(3)).loss(loss).optimizer(Sgd::new(-0.0 + 5.0)).seed(1);
+        let mut trainer = Trainer::new(device.clone(), model(3)).loss(loss).optimizer(Sgd::new(5.0)).seed(1);
         // Downhill is where the mean of the exponentials grows, past 2.
         let error = trainer.fit(&data(), Fit::epochs(200).batch_size(10)).map(drop).expect_err("a logarithm of a negative number");
         assert!(matches!(error, Error::NotFinite { .. }), "{error}");

@@ -86,11 +86,18 @@ fn names(found: &[(wgpu::Adapter, AdapterInfo)]) -> String {
 }
 
 async fn usable() -> Vec<(wgpu::Adapter, AdapterInfo)> {
+    let asked = wgpu::Backends::from_env();
+    // OpenGL only where nothing newer is there: it shows the same devices again, and complains on machines without a desktop.
+    let first = asked.unwrap_or(wgpu::Backends::all() - wgpu::Backends::GL);
+    let found = usable_by(first).await;
+    if found.is_empty() && asked.is_none() { usable_by(wgpu::Backends::GL).await } else { found }
+}
+
+async fn usable_by(backends: wgpu::Backends) -> Vec<(wgpu::Adapter, AdapterInfo)> {
     let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle();
-    descriptor.backends = wgpu::Backends::all().with_env();
+    descriptor.backends = backends;
     // Without wgpu's debugging aids (an extra dispatch for each indirect one, among them) unless the environment asks for them.
     descriptor.flags = wgpu::InstanceFlags::empty().with_env();
-    let backends = descriptor.backends;
     let instance = wgpu::Instance::new(descriptor);
     let mut found: Vec<(wgpu::Adapter, AdapterInfo)> =
         instance.enumerate_adapters(backends).await.into_iter().map(|adapter| (describe(&adapter), adapter)).map(|(i, a)| (a, i)).collect();

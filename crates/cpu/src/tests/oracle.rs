@@ -1,12 +1,13 @@
 //! The oracle, and the executor on compiled graphs against it.
 
+use std::collections::HashMap;
 use std::ops::ControlFlow;
 
 use noyau_compile::{Graph, Options, compile};
-use noyau_tensor::{Shape, Tensor};
+use noyau_tensor::{Init, Param, Scalar, Shape, Tensor, grad};
 
 use super::*;
-use crate::{Values, evaluate, evaluate_with};
+use crate::{Memory, Values, evaluate, evaluate_with};
 
 fn graph(inputs: &[&[usize]], f: impl Fn(&[Tensor]) -> Vec<Tensor>) -> Graph {
     let inputs: Vec<(Shape, DType)> = inputs.iter().map(|&s| (Shape::from(s), DType::F32)).collect();
@@ -84,4 +85,57 @@ fn compiled_graphs_agree() {
             }
         }
     }
+}
+
+/// A network trained with momentum, step by step beside the oracle: losses and weights stay together.
+#[test]
+fn training_keeps_to_the_oracle() {
+    let data = |shape: [usize; 2], scale: f32| {
+        let mut random = Random(shape[0] as u64 * 31 + shape[1] as u64);
+        let values: Vec<f32> =
+            (0..shape[0] * shape[1]).map(|_| scalar::from_word(random.word(DType::F32), DType::F32) as f32 * scale).collect();
+        Array::new(shape, &values).unwrap()
+    };
+    let x = Tensor::input(0, [32, 70], DType::F32);
+    let y = Tensor::input(1, [32], DType::U32);
+    let params = [
+        Param::from_array("w1", data([70, 40], 0.1)),
+        Param::from_array("b1", data([1, 40], 0.1)),
+        Param::from_array("w2", data([40, 10], 0.2)),
+    ];
+    let logits = (x.matmul(&params[0]) + params[1].tensor()).relu().matmul(&params[2]);
+    let loss = -(logits.log_softmax(-1) * y.one_hot(10).to(DType::F32)).sum_axes(&[-1]).mean();
+    let mut updates = Vec::new();
+    for (p, g) in params.iter().zip(grad(&loss, &params.iter().map(|p| p.tensor()).collect::<Vec<_>>())) {
+        let v = Param::new("v", p.shape(), Init::Full(Scalar::Float(0.0)));
+        let next = v.tensor() * 0.9 + g;
+        updates.push((Arc::clone(p.state()), p.tensor() - &next * 0.1));
+        updates.push((Arc::clone(v.state()), next));
+    }
+    let graph = Graph::trace(&[(Shape::from([32, 70]), DType::F32), (Shape::from([32]), DType::U32)], &[&loss], &updates).unwrap();
+    let labels = Array::new([32], &(0..32u32).map(|i| i * 7 % 10).collect::<Vec<_>>()).unwrap();
+    let inputs = [data([32, 70], 1.0), labels];
+
+    let cpu = Cpu::new();
+    let memories: HashMap<u64, Memory> = updates.iter().map(|(s, _)| (s.id(), cpu.create(&s.initial_value(0).unwrap()).unwrap())).collect();
+    let mut executable =
+        cpu.load(Arc::new(compile(&graph, Options::new(cpu.limits())).unwrap()), &mut |s| Ok(memories[&s.id()].clone())).unwrap();
+    inputs.iter().enumerate().for_each(|(i, v)| executable.write(i, v).unwrap());
+    let mut states: HashMap<u64, Values> = updates.iter().map(|(s, _)| (s.id(), Values::from(&s.initial_value(0).unwrap()))).collect();
+    let inputs: Vec<Values> = inputs.iter().map(Values::from).collect();
+    let close = |g: f64, r: f64| (g - r).abs() <= 1e-4 * (1.0 + r.abs());
+    let mut losses = Vec::new();
+    for step in 0..20 {
+        executable.run().unwrap();
+        let right = evaluate(&graph, &inputs, &|s| states[&s.id()].clone()).unwrap();
+        let (got, right_loss) = (f64::from(executable.read(0).unwrap().item()), right.outputs[0].data[0]);
+        assert!(close(got, right_loss), "loss of step {step}: got {got}, expected {right_loss}");
+        losses.push(got);
+        for ((state, _), next) in updates.iter().zip(right.updates) {
+            let got = cpu.read(&memories[&state.id()]).unwrap().to_f64();
+            assert!(got.iter().zip(&next.data).all(|(&g, &r)| close(g, r)), "{} after step {step}", state.name());
+            states.insert(state.id(), next);
+        }
+    }
+    assert!(losses[19] < losses[0] / 2.0, "{losses:?}");
 }
