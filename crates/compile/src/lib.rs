@@ -3,7 +3,7 @@
 //! In the order in which data flows: [`Graph::trace`] writes tensors down as an arena; [`simplify`] folds, merges and drops nodes;
 //! [`split_reductions`] bounds how long a reduction loops; [`materialize`] writes out the copies that views cannot do without; [`fuse`] groups
 //! what runs as one kernel; `lower` writes each group's body; `schedule` orders them; `memory` gives buffers their slots; the result is a
-//! [`Plan`]. Each stage is a pure function whose result prints. Device limits come in as data ([`Limits`]).
+//! [`Plan`]. [`scalar`] says what every elementwise op is for one element, in f64: constants are folded by it and oracles check by it. Each stage is a pure function whose result prints. Device limits come in as data ([`Limits`]).
 
 mod compile;
 mod display;
@@ -13,7 +13,7 @@ mod lower;
 mod materialize;
 mod memory;
 pub mod plan;
-mod scalar;
+pub mod scalar;
 mod schedule;
 mod simplify;
 mod split;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use noyau_tensor::{BinaryOp, DType, Op, ReduceOp, Scalar, Shape, UnaryOp};
 
-use crate::scalar::{binary_scalar, cast_scalar, unary_scalar};
+use crate::scalar;
 use crate::{Graph, Node, NodeId};
 
 /// The graph with every rule applied until nothing changes.
@@ -160,8 +160,8 @@ impl Builder {
         let inputs = &node.inputs;
         match &node.op {
             Op::Unary(op) => {
-                if let Some(value) = self.full(inputs[0]).and_then(|x| unary_scalar(*op, x)) {
-                    return constant(value);
+                if let Some(x) = self.full(inputs[0]) {
+                    return constant(Scalar::new(scalar::unary(*op, x.dtype(), x.to_f64()), node.dtype));
                 }
                 match op {
                     UnaryOp::Neg | UnaryOp::Not => match self.under(inputs[0], |inner| matches!(inner, Op::Unary(o) if o == op)) {
@@ -197,7 +197,7 @@ impl Builder {
                 }
             },
             Op::Cast(dtype) => match self.full(inputs[0]) {
-                Some(value) => constant(cast_scalar(value, *dtype)),
+                Some(x) => constant(Scalar::new(scalar::cast(x.to_f64(), x.dtype(), *dtype), *dtype)),
                 None if self.node(inputs[0]).dtype == *dtype => Rewrite::Same(inputs[0]),
                 None => Rewrite::Keep,
             },
@@ -259,9 +259,8 @@ impl Builder {
     fn rewrite_binary(&self, op: BinaryOp, node: &Node) -> Rewrite {
         let (a, b) = (node.inputs[0], node.inputs[1]);
         let float = self.node(a).dtype.is_float();
-        if let (Some(x), Some(y)) = (self.full(a), self.full(b))
-            && let Some(value) = binary_scalar(op, x, y)
-        {
+        if let (Some(x), Some(y)) = (self.full(a), self.full(b)) {
+            let value = Scalar::new(scalar::binary(op, x.dtype(), x.to_f64(), y.to_f64()), node.dtype);
             return Rewrite::Node(Node { op: Op::Full(value), inputs: Vec::new(), ..node.clone() });
         }
         let Some(y) = self.full(b).map(Scalar::to_f64) else { return Rewrite::Keep };

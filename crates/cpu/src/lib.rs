@@ -1,6 +1,6 @@
 //! The CPU room: the f64 oracle of graphs, and the executor of plans.
 //!
-//! In the order in which data flows: [`scalar`] says what every elementwise op is, for one element; [`oracle`] evaluates a whole graph with it, unfused, and
+//! In the order in which data flows: [`oracle`] evaluates a whole graph by the planner's [`scalar`] definitions, unfused, and
 //! [`reference`] a plan's kernel, coordinate by coordinate. The executor ([`Cpu`], [`Executable`]) is the fast way: `tile` runs elementwise bodies a
 //! cache-sized tile at a time with the functions of `math`, `matmul` (with `small` for the small ones) multiplies matrices, `scatter` adds at places that
 //! are data; `simd` picks the instruction set, `memory` is what they work on, `exec` ties them to a plan.
@@ -11,7 +11,6 @@ mod matmul;
 mod memory;
 pub mod oracle;
 pub mod reference;
-pub mod scalar;
 mod scatter;
 mod simd;
 mod small;
@@ -22,5 +21,6 @@ mod values;
 
 pub use exec::{Cpu, Executable};
 pub use memory::Memory;
+pub use noyau_compile::scalar;
 pub use oracle::{OracleRun, evaluate, evaluate_with};
 pub use values::Values;
