@@ -35,10 +35,13 @@ fn refusal(trainer: &mut Trainer, fit: Fit<'_>) -> String {
 fn arguments_out_of_range() {
     let cpu = Device::cpu();
     let with = |optimizer: Box<dyn Optimizer>| refusal(&mut trainer(&cpu).optimizer(optimizer), Fit::epochs(1));
-    assert_eq!(refusal(&mut trainer(&cpu), Fit::epochs(1).batch_size(0)), "batch size: 0 samples make no batch; give at least 1");
+    assert_eq!(
+        refusal(&mut trainer(&cpu), Fit::epochs(1).batch_size(0)),
+        "batch_size: a batch of 0 samples was asked for, it must hold at least 1"
+    );
     assert_eq!(with(Box::new(Sgd::new(f64::NAN))), "learning rate: NaN is not a positive number");
     assert_eq!(with(Box::new(Sgd::new(-0.1))), "learning rate: -0.1 is not a positive number");
-    assert_eq!(with(Box::new(Adam::new(f64::INFINITY))), "learning rate: inf is not a positive number");
+    assert_eq!(with(Box::new(Adam::new(f64::INFINITY))), "learning rate: inf is not a finite number");
     for (optimizer, what) in [
         (Box::new(Sgd::new(0.1).momentum(1.5)) as Box<dyn Optimizer>, "momentum"),
         (Box::new(Sgd::new(0.1).weight_decay(-1.0)), "weight_decay"),
@@ -57,7 +60,12 @@ fn models_that_do_not_fit_the_data() {
     let at = line!() + 1;
     let wide = Sequential::new().then(Linear::new(7, 3));
     let found = refusal(&mut Trainer::new(cpu.clone(), wide), Fit::epochs(1));
-    assert_eq!(found, format!("layer 0: Linear: the layer takes 7 features and gives 3; the input [1, 2] has 2 on its last axis (tests/errors_training.rs:{at})"));
+    assert_eq!(
+        found,
+        format!(
+            "layer 0: Linear: the layer takes 7 features and gives 3; the input [1, 2] has 2 on its last axis (tests/errors_training.rs:{at})"
+        )
+    );
     let unscaled = refusal(&mut Trainer::new(cpu.clone(), model(3)).loss(|out: &Tensor, _: &Tensor| out.square()), Fit::epochs(1));
     assert!(unscaled.contains("the loss must be a scalar of f32, not f32[30, 3]"), "{unscaled}");
     let frozen = refusal(&mut Trainer::new(cpu, |x: &Tensor| x.matmul(&Tensor::ones([2, 3]))), Fit::epochs(1));
@@ -74,7 +82,7 @@ fn data_that_contradicts_itself() {
     let label = refused(Dataset::new(&x, &y(&[0, 1, 9, 2])).unwrap().with_classes(3));
     assert!(label.contains('9') && label.contains('3'), "{label}");
     let far = refused(data().subset([31]));
-    assert!(far.contains("31") && far.contains("30"), "{far}");
+    assert_eq!(far, "Dataset::subset: there is no sample 31, only 0 to 29");
 }
 
 /// A loss that is the logarithm of a number that training makes negative.
@@ -88,7 +96,10 @@ fn a_loss_that_is_no_number_names_its_maker() {
         let error = trainer.fit(&data(), Fit::epochs(200).batch_size(10)).map(drop).expect_err("a logarithm of a negative number");
         assert!(matches!(error, Error::NotFinite { .. }), "{error}");
         let text = error.to_string();
-        assert!(text.contains(&format!("log of f32[] was the first operation to give NaN (tests/errors_training.rs:{at})")), "{device:?}: {text}");
+        assert!(
+            text.contains(&format!("log of f32[] was the first operation to give NaN (tests/errors_training.rs:{at})")),
+            "{device:?}: {text}"
+        );
         assert!(text.contains("at step ") && text.contains("of epoch "), "{text}");
     };
     check(&Device::cpu());
@@ -119,11 +130,17 @@ fn weights_of_another_model() {
     save(&mut Trainer::new(Device::cpu(), Sequential::new().then(Linear::new(2, 4)).then(Tanh).then(Linear::new(4, 3))).seed(1), &path);
     let mut trainer = trainer(&Device::cpu());
     let error = trainer.load(&path).expect_err("sizes differ").to_string();
-    assert_eq!(error, format!("{}: `0.weight` is f32[4, 2], the model's is f32[5, 2]: the file is of a model with other sizes", path.display()));
+    assert_eq!(
+        error,
+        format!("{}: `0.weight` is f32[4, 2], the model's is f32[5, 2]: the file is of a model with other sizes", path.display())
+    );
 
     let shallow = folder.path().join("shallow.safetensors");
     save(&mut Trainer::new(Device::cpu(), Sequential::new().then(Linear::new(2, 3))).seed(1), &shallow);
-    let error = Trainer::new(Device::cpu(), Sequential::new().then(Relu).then(Linear::new(2, 3))).load(&shallow).expect_err("names differ").to_string();
+    let error = Trainer::new(Device::cpu(), Sequential::new().then(Relu).then(Linear::new(2, 3)))
+        .load(&shallow)
+        .expect_err("names differ")
+        .to_string();
     assert!(error.contains("has no tensor `1.weight`, which the model needs") && error.contains("0.weight"), "{error}");
 
     let nothing = folder.path().join("nothing.safetensors");
@@ -144,11 +161,16 @@ fn a_checkpoint_cut_short() {
     let mut trainer = trainer(&Device::cpu());
     let before = trainer.predict(&Array::full([1, 2], Scalar::Float(0.3))).unwrap();
     let cut = folder.path().join("cut.safetensors");
-    let places = (0..10).chain([header / 2, header - 1, header, header + 1, whole.len() - 4, whole.len() - 1]).chain((0..100).map(|i| i * whole.len() / 100));
+    let places = (0..10)
+        .chain([header / 2, header - 1, header, header + 1, whole.len() - 4, whole.len() - 1])
+        .chain((0..100).map(|i| i * whole.len() / 100));
     for place in places {
         std::fs::write(&cut, &whole[..place]).unwrap();
         let error = trainer.load(&cut).expect_err("a file cut short");
-        assert!(matches!(error, Error::Data { .. }) && error.to_string().starts_with(&cut.display().to_string()), "cut at {place}: {error}");
+        assert!(
+            matches!(error, Error::Data { .. }) && error.to_string().starts_with(&cut.display().to_string()),
+            "cut at {place}: {error}"
+        );
     }
     // A header that promises more than there is, and bytes that are no header at all.
     let mut lies = whole.clone();
@@ -170,7 +192,7 @@ fn a_save_that_fails_leaves_the_last_file() {
     let error = trainer.save(&nowhere).expect_err("there is no such folder");
     assert!(matches!(error, Error::Io { .. }) && error.to_string().contains("no/such/folder"), "{error}");
     // A folder stands where the file should go.
-    let error = trainer.save(folder.path()).expect_err("a folder is no file");
-    assert!(matches!(error, Error::Io { .. }), "{error}");
+    let error = trainer.save(folder.path()).expect_err("a folder is no file").to_string();
+    assert!(error.contains(&folder.path().display().to_string()) && error.contains("no ordinary file"), "{error}");
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "nothing half written is left behind");
 }

@@ -142,7 +142,7 @@ fn a_training_in_its_stride_makes_no_gpu_object() {
             let (x, y) = &digits.batches[i % 4];
             step.launch_with(&[x, y]).unwrap();
             // Read now and then, as a training does.
-            if i % 50 == 0 {
+            if i.is_multiple_of(50) {
                 assert!(step.read(0).unwrap().item().is_finite());
             }
         };

@@ -59,7 +59,7 @@ fn moved(x: &Tensor, [op, detail]: [u8; 2]) -> Tensor {
         // One element of an axis, which goes: down to a scalar.
         7 => x.select(axis as isize, detail / 8 % size),
         _ => {
-            let part = (2..=size).find(|part| size % part == 0).unwrap_or(1);
+            let part = (2..=size).find(|&part| size.is_multiple_of(part)).unwrap_or(1);
             let mut shape = x.shape().to_vec();
             shape[axis] = size / part;
             shape.insert(axis + 1, part);

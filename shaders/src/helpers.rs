@@ -11,7 +11,7 @@ const HELPERS: &[Helper] = &[
     Helper { names: &["noyau_tanh("], text: include_str!("wgsl/tanh.wgsl") },
     Helper { names: &["noyau_erf("], text: include_str!("wgsl/erf.wgsl") },
     Helper { names: &["noyau_expm1("], text: include_str!("wgsl/expm1.wgsl") },
-    Helper { names: &["noyau_log1p("], text: include_str!("wgsl/log1p.wgsl") },
+    Helper { names: &["noyau_log(", "noyau_log1p("], text: include_str!("wgsl/log.wgsl") },
     Helper { names: &["noyau_sin(", "noyau_cos("], text: include_str!("wgsl/trig.wgsl") },
     Helper { names: &["noyau_pow("], text: include_str!("wgsl/pow.wgsl") },
     Helper { names: &["noyau_fmod("], text: include_str!("wgsl/fmod.wgsl") },

@@ -119,6 +119,38 @@ fn epilogue(id: usize, kernel: &Matmul, layout: &Layout) -> Result<String> {
     Ok(format!("fn e{id}(z: u32, i: u32, j: u32, product: f32) {{\n{}}}\n", text.finish()))
 }
 
+/// Writes the body at every element of an invocation's part of a tile: a loop over rows, so that it is compiled once a column and not once an element,
+/// over sums that were put into an array, so that until then they are variables that a compiler can keep in registers.
+///
+/// `sums[row][column]` names the sums; `row` and `columns` are the places that row `t` (a variable) and each column have in the product.
+fn results(text: &mut Text, id: usize, kernel: &Matmul, tile: [usize; 2], sums: &[Vec<String>], row: &str, columns: &[String]) {
+    let call = |text: &mut Text, row: &str, column: &str, sum: &str| {
+        let guard = guard(kernel, tile[0], tile[1], row, column);
+        text.line(format!("{guard}{{ e{id}(z, {row}, {column}, {sum}); }}"));
+    };
+    if let [only] = sums {
+        text.line("let t = 0u;");
+        text.line(format!("let i = {row};"));
+        only.iter().zip(columns).for_each(|(sum, column)| call(text, "i", column, sum));
+        return;
+    }
+    // One array for all columns: compilers take an array that is as long as a loop as a wish to unroll the loop.
+    let width = columns.len();
+    text.line(format!("var sums: array<f32, {}>;", sums.len() * width));
+    for (e, sum) in sums.iter().flatten().enumerate() {
+        text.line(format!("sums[{e}] = {sum};"));
+    }
+    for (j, column) in columns.iter().enumerate() {
+        text.line(format!("let column{j} = {column};"));
+    }
+    text.open(format!("for (var t = 0u; t < {}u; t++) {{", sums.len()));
+    text.line(format!("let i = {row};"));
+    for j in 0..width {
+        call(text, "i", &format!("column{j}"), &format!("sums[t * {width}u + {j}u]"));
+    }
+    text.close();
+}
+
 /// Writes `let <name> = ..`: the place of a matrix's first element in batch `z`.
 fn base(text: &mut Text, name: &str, kernel: &Matmul, matrix: &Matrix) {
     let mut sum = Sum::new(matrix.offset as i64);

@@ -65,7 +65,7 @@ pub(crate) fn unary(op: UnaryOp, dtype: DType, a: &str) -> String {
         UnaryOp::Recip => format!("(1f / {a})"),
         UnaryOp::Exp => format!("exp({a})"),
         UnaryOp::Expm1 => format!("noyau_expm1({a})"),
-        UnaryOp::Log => format!("log({a})"),
+        UnaryOp::Log => format!("noyau_log({a})"),
         UnaryOp::Log1p => format!("noyau_log1p({a})"),
         UnaryOp::Sin => format!("noyau_sin({a})"),
         UnaryOp::Cos => format!("noyau_cos({a})"),

@@ -2,6 +2,7 @@
 //!
 //! One list drives every check: finite differences on the oracle, oracle = CPU executor = each GPU, fused = unfused (`tests/ops.rs`,
 //! `tests/gpu.rs`). A new op needs a line here and has all of them.
+#![allow(dead_code)] // Each file of tests uses a part of it.
 
 mod composite;
 mod data;

@@ -22,7 +22,7 @@ pub fn cases(list: &mut List) {
     });
     list.value("a draw used twice is one draw", Exact, |_| {
         let a = Tensor::random_bits([64]);
-        (&a).ne(&a).to(DType::F32) + a.eq(a.flip(&[0]).flip(&[0])).to(DType::F32)
+        a.ne(&a).to(DType::F32) + a.eq(a.flip(&[0]).flip(&[0])).to(DType::F32)
     });
     list.value("a view of a draw", Exact, |_| Tensor::random_bits([6, 4]).t().slice_step(0, .., -2));
     list.smooth("dropout", Exact, |d| Tensor::bernoulli([4, 6], 0.5).where_(d.floats([4, 6]) * 2.0, 0.0));

@@ -91,7 +91,7 @@ impl Program {
             15 => {
                 let widths: Vec<(usize, usize)> =
                     (0..x.rank()).map(|i| if i == axis { (detail / 4 % 3, detail / 16 % 3) } else { (0, 0) }).collect();
-                x.pad(&widths, if detail % 2 == 0 { 0.0 } else { -0.5 })
+                x.pad(&widths, if detail.is_multiple_of(2) { 0.0 } else { -0.5 })
             }
             16 => x.unsqueeze(signed).expand({
                 let mut shape = x.shape().to_vec();
@@ -127,13 +127,13 @@ fn meet(x: &Tensor, y: &Tensor, join: impl Fn(&Tensor, &Tensor) -> Tensor) -> Te
 /// Another shape of as many elements: neighbouring axes merged, or one of them cut in two.
 fn regrouped(shape: &Shape, detail: usize) -> Vec<usize> {
     let mut sizes = shape.to_vec();
-    if sizes.len() >= 2 && detail % 2 == 0 {
+    if sizes.len() >= 2 && detail.is_multiple_of(2) {
         let at = detail / 2 % (sizes.len() - 1);
         let second = sizes.remove(at + 1);
         sizes[at] *= second;
     } else if let Some(at) = sizes.iter().position(|&size| size > 1) {
         let size = sizes[at];
-        let part = (2..=size).find(|part| size % part == 0).unwrap_or(size);
+        let part = (2..=size).find(|&part| size.is_multiple_of(part)).unwrap_or(size);
         sizes[at] = size / part;
         sizes.insert(at + 1, part);
     }

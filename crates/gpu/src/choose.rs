@@ -115,7 +115,8 @@ impl Target {
     fn software_matmul(&self, m: usize, n: usize, tiles: &dyn Fn(usize, usize) -> usize) -> Variant {
         if let Some(size @ 2..=16) = self.subgroup {
             let s = size as usize;
-            let rows = if m > s * 2 && tiles(s * 4, s * 4) >= 4 {
+            // At most 64 sums an invocation: with twice as many, drivers take more than twice as long to compile, for a tenth in speed.
+            let rows = if s <= 4 && m > s * 2 && tiles(s * 4, s * 4) >= 4 {
                 4 * s
             } else if m > s {
                 2 * s

@@ -3,7 +3,7 @@
 use noyau_compile::plan::Matmul;
 use noyau_tensor::Result;
 
-use super::{base, clamped, epilogue, guard, tile_place};
+use super::{base, clamped, epilogue, results, tile_place};
 use crate::text::Text;
 use crate::{Layout, Phase, Work};
 
@@ -25,7 +25,9 @@ pub(super) fn phase(id: usize, name: &str, kernel: &Matmul, layout: &Layout, row
     for l in whole..kernel.k {
         step(&mut text, kernel, layout, rows, columns, &format!("{l}u"));
     }
-    results(&mut text, id, kernel, rows, columns);
+    let sums: Vec<Vec<String>> = (0..rows).map(|i| (0..columns).map(|j| format!("s{i}_{j}")).collect()).collect();
+    let places: Vec<String> = (0..columns).map(|j| format!("j0 + {j}u")).collect();
+    results(&mut text, id, kernel, [rows, columns], &sums, "i0 + t", &places);
     let function = format!("k{id}");
     let code = format!("{}fn {function}(item: u32) {{\n{}}}\n", epilogue(id, kernel, layout)?, text.finish());
     Ok(Phase {
@@ -33,7 +35,7 @@ pub(super) fn phase(id: usize, name: &str, kernel: &Matmul, layout: &Layout, row
         code,
         function,
         work: Work::Items(items),
-        iterations: (whole / UNROLL) as u64,
+        iterations: (whole / UNROLL + rows) as u64,
         shared: Vec::new(),
     })
 }
@@ -72,15 +74,4 @@ pub(super) fn step(text: &mut Text, kernel: &Matmul, layout: &Layout, rows: usiz
         }
     }
     text.close();
-}
-
-/// The body at every element of the tile.
-fn results(text: &mut Text, id: usize, kernel: &Matmul, rows: usize, columns: usize) {
-    for i in 0..rows {
-        for j in 0..columns {
-            let (row, column) = (format!("i0 + {i}u"), format!("j0 + {j}u"));
-            let guard = guard(kernel, rows, columns, &row, &column);
-            text.line(format!("{guard}{{ e{id}(z, {row}, {column}, s{i}_{j}); }}"));
-        }
-    }
 }

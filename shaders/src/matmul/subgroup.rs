@@ -8,7 +8,7 @@ use noyau_compile::plan::Matmul;
 use noyau_tensor::Result;
 
 use super::slice::{Slice, slices};
-use super::{base, epilogue, guard, tile_place};
+use super::{base, epilogue, results, tile_place};
 use crate::text::Text;
 use crate::{Layout, Phase, Work};
 
@@ -60,6 +60,14 @@ impl Part<'_> {
         match self.fetch {
             Fetch::AcrossSum => format!("{lane} * 4u + {}u", r / 4 * 4 * self.size + r % 4),
             Fetch::Single | Fetch::AlongSum => format!("{lane} + {}u", r * self.size),
+        }
+    }
+
+    /// As [`Part::offset`], as a number.
+    fn row(&self, r: usize, lane: usize) -> usize {
+        match self.fetch {
+            Fetch::AcrossSum => lane * 4 + r / 4 * 4 * self.size + r % 4,
+            Fetch::Single | Fetch::AlongSum => lane + r * self.size,
         }
     }
 
@@ -152,18 +160,16 @@ pub(super) fn phase(id: usize, name: &str, kernel: &Matmul, layout: &Layout, row
     for u in 0..kernel.k % UNROLL {
         step(&mut text, &format!("{whole}u"), u);
     }
-    for r in 0..held {
-        for lane in 0..size {
-            for j in 0..columns {
-                let (row, column) = (format!("i0 + {}", a.offset(r, &format!("{lane}u"))), format!("j0 + {}", b.offset(j, "lid")));
-                let guard = guard(kernel, rows, wide, &row, &column);
-                text.line(format!("{guard}{{ e{id}(z, {row}, {column}, s{}_{j}); }}", r * size + lane));
-            }
-        }
+    // Rows in the order in which they lie in the tile.
+    let mut sums = vec![Vec::new(); rows];
+    for i in 0..rows {
+        sums[a.row(i / size, i % size)] = (0..columns).map(|j| format!("s{i}_{j}")).collect();
     }
+    let places: Vec<String> = (0..columns).map(|j| format!("j0 + {}", b.offset(j, "lid"))).collect();
+    results(&mut text, id, kernel, [rows, wide], &sums, "i0 + t", &places);
     let function = format!("k{id}");
     let code = format!("{}fn {function}(group: u32, lid: u32) {{\n{}}}\n", epilogue(id, kernel, layout)?, text.finish());
     let work = Work::Groups { count: groups, size: size as u32 };
-    let iterations = (whole / UNROLL) as u64;
+    let iterations = (whole / UNROLL + rows) as u64;
     Ok(Phase { name: format!("{name} [subgroup {rows}x{wide}]"), code, function, work, iterations, shared: Vec::new() })
 }

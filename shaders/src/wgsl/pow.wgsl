@@ -1,4 +1,6 @@
 // x^y as C's pow has it: any finite base with a whole exponent, 0^0 = 1. Small whole exponents by multiplication, which is exact to the last bits.
+var<private> noyau_pow_bits: u32 = 0u;
+
 fn noyau_pow(x: f32, y: f32) -> f32 {
     let a = abs(x);
     let whole = floor(y) == y;
@@ -14,14 +16,17 @@ fn noyau_pow(x: f32, y: f32) -> f32 {
         r *= select(1.0, x8 * x8, (n & 16u) != 0u);
         return select(r, 1.0 / r, y < 0.0);
     }
+    if (bitcast<u32>(a) > 0x7f800000u) {
+        return x;
+    }
     if (a == 0.0) {
         return select(0.0, 1.0 / a, y < 0.0);
     }
     let r = exp2(y * log2(a));
-    // Floats from 2^24 on are even; a negative base with a broken exponent is NaN, which log of a negative number makes where NaN exists.
+    // Floats from 2^24 on are even; a negative base with a broken exponent is NaN.
     let odd = whole && a < 3.4028235e38 && abs(y) < 16777216.0 && (i32(clamp(y, -16777216.0, 16777216.0)) & 1) != 0;
     if (x < 0.0) {
-        return select(log2(x), select(r, -r, odd), whole);
+        return select(bitcast<f32>(noyau_pow_bits ^ 0x7fc00000u), select(r, -r, odd), whole);
     }
     return r;
 }

@@ -1,0 +1,270 @@
+//! The example `mnist` as a program: what it prints, and that every mistake is one line on stderr and exit code 1.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::OnceLock;
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// The program, built if need be.
+fn program() -> &'static Path {
+    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+    PROGRAM.get_or_init(|| {
+        let profile: &[&str] = if cfg!(debug_assertions) { &[] } else { &["--release"] };
+        let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".into());
+        let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
+        let mut build = Command::new(cargo);
+        build.args(["build", "--quiet", "--manifest-path", manifest, "--example", "mnist"]).args(profile);
+        let status = build.status().expect("cargo starts");
+        assert!(status.success(), "cargo build --example mnist failed");
+        // This test lies in target/PROFILE/deps.
+        let test = std::env::current_exe().expect("a test has a path");
+        let folder = test.parent().and_then(Path::parent).expect("two folders above it").join("examples");
+        folder.join(format!("mnist{}", std::env::consts::EXE_SUFFIX))
+    })
+}
+
+/// A data set in IDX files: 40 images of 8 x 8 to train on and 20 to test on, ten classes that a glance tells apart.
+struct Files {
+    folder: TempDir,
+}
+
+fn idx(sizes: &[u32], bytes: &[u8]) -> Vec<u8> {
+    let mut file = vec![0, 0, 8, sizes.len() as u8];
+    sizes.iter().for_each(|size| file.extend(size.to_be_bytes()));
+    file.extend(bytes);
+    file
+}
+
+fn images(count: usize, side: usize) -> Vec<u8> {
+    // Class c is a bright row at c modulo the side, and a bright first column from class 8 on.
+    let pixel = |label: usize, y: usize, x: usize| if y == label % side || (x == 0 && label >= 8) { 255 } else { (y * 7 + x * 3) as u8 };
+    let pixels: Vec<u8> = (0..count).flat_map(|i| (0..side * side).map(move |p| pixel(i % 10, p / side, p % side))).collect();
+    idx(&[count as u32, side as u32, side as u32], &pixels)
+}
+
+fn labels(count: usize) -> Vec<u8> {
+    idx(&[count as u32], &(0..count).map(|i| (i % 10) as u8).collect::<Vec<_>>())
+}
+
+const TRAIN_IMAGES: &str = "train-images-idx3-ubyte";
+const TRAIN_LABELS: &str = "train-labels-idx1-ubyte";
+const TEST_IMAGES: &str = "t10k-images-idx3-ubyte";
+const TEST_LABELS: &str = "t10k-labels-idx1-ubyte";
+
+impl Files {
+    fn new(side: usize) -> Files {
+        let files = Files { folder: tempfile::tempdir().expect("a temporary folder") };
+        files.write(TRAIN_IMAGES, &images(40, side));
+        files.write(TRAIN_LABELS, &labels(40));
+        files.write(TEST_IMAGES, &images(20, side));
+        files.write(TEST_LABELS, &labels(20));
+        files
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn write(&self, name: &str, bytes: &[u8]) {
+        std::fs::write(self.path(name), bytes).expect("a temporary file");
+    }
+
+    /// Runs the program on these files, on the CPU unless `arguments` say otherwise.
+    fn run(&self, arguments: &[&str]) -> Output {
+        let mut command = Command::new(program());
+        command.current_dir(self.folder.path());
+        if !arguments.contains(&"--data") {
+            command.arg("--data").arg(self.folder.path());
+        }
+        if !arguments.contains(&"--device") {
+            command.args(["--device", "cpu"]);
+        }
+        command.args(arguments).env_remove("NOYAU_DEVICE").output().expect("the program starts")
+    }
+
+    /// What the program says when it refuses: one line on stderr, nothing on stdout, exit code 1.
+    #[track_caller]
+    fn refusal(&self, arguments: &[&str]) -> String {
+        let output = self.run(arguments);
+        let stderr = String::from_utf8(output.stderr).expect("text");
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}: {stderr}");
+        assert!(!stderr.contains("panicked"), "{stderr}");
+        // clap says how options are meant, in several lines.
+        let lines = stderr.lines().filter(|line| !line.contains("XDG_RUNTIME_DIR")).collect::<Vec<_>>();
+        assert!(lines.first().is_some_and(|line| line.starts_with("error: ")), "{stderr}");
+        assert!(lines.len() == 1 || stderr.contains("--help"), "more than one line: {stderr}");
+        assert!(!self.path("mnist.safetensors").exists() && !self.path("mnist.svg").exists(), "{arguments:?} left files behind");
+        lines.join("\n")
+    }
+
+    #[track_caller]
+    fn refuses(&self, arguments: &[&str], parts: &[&str]) {
+        let found = self.refusal(arguments);
+        for part in parts {
+            assert!(found.contains(part), "{arguments:?}: `{part}` is not in: {found}");
+        }
+    }
+}
+
+#[test]
+fn options_out_of_range() {
+    let files = Files::new(8);
+    files.refuses(&["--batch-size", "0"], &["batch", "0"]);
+    files.refuses(&["--learning-rate", "NaN"], &["learning rate", "NaN"]);
+    files.refuses(&["--learning-rate", "-1"], &["learning rate", "-1"]);
+    files.refuses(&["--learning-rate", "fast"], &["--learning-rate", "fast"]);
+    files.refuses(&["--momentum", "1.5"], &["momentum", "1.5"]);
+    files.refuses(&["--optimizer", "newton"], &["newton", "sgd", "adam"]);
+    files.refuses(&["--epochs", "-3"], &["--epochs", "-3"]);
+    files.refuses(&["--no-such-option"], &["--no-such-option"]);
+}
+
+#[test]
+fn devices_that_are_not_there() {
+    let files = Files::new(8);
+    files.refuses(&["--device", "gpu:77"], &["gpu:77", "not found"]);
+    files.refuses(&["--device", "cuda"], &["cuda", "gpu:N"]);
+    let output =
+        Command::new(program()).env("NOYAU_DEVICE", "cuda").arg("--data").arg(files.folder.path()).output().expect("the program starts");
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.code() == Some(1) && stderr.contains("cuda") && stderr.contains("gpu:N"), "{stderr}");
+}
+
+#[test]
+fn missing_and_damaged_files() {
+    let files = Files::new(8);
+    files.refuses(&["--data", "/no/such/folder"], &["/no/such/folder", "cannot read"]);
+
+    let files = Files::new(8);
+    std::fs::remove_file(files.path(TRAIN_LABELS)).expect("it is there");
+    files.refuses(&[], &["train-labels"]);
+
+    for (name, whole) in
+        [(TRAIN_IMAGES, images(40, 8)), (TRAIN_LABELS, labels(40)), (TEST_IMAGES, images(20, 8)), (TEST_LABELS, labels(20))]
+    {
+        let files = Files::new(8);
+        for cut in [0, 3, 7, 8, whole.len() / 2, whole.len() - 1] {
+            files.write(name, &whole[..cut]);
+            files.refuses(&[], &[name]);
+        }
+        files.write(name, &[whole.clone(), vec![0]].concat());
+        files.refuses(&[], &[name]);
+        let mut promises = whole;
+        promises[4..8].copy_from_slice(&u32::MAX.to_be_bytes());
+        files.write(name, &promises);
+        files.refuses(&[], &[name]);
+    }
+
+    // A compressed file cut short.
+    let files = Files::new(8);
+    std::fs::remove_file(files.path(TRAIN_LABELS)).expect("it is there");
+    files.write(&format!("{TRAIN_LABELS}.gz"), &[0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3, 0x63]);
+    files.refuses(&[], &[&format!("{TRAIN_LABELS}.gz")]);
+}
+
+#[test]
+fn labels_and_counts_that_contradict() {
+    let files = Files::new(8);
+    let mut odd = labels(20);
+    odd[8 + 7] = 200;
+    files.write(TEST_LABELS, &odd);
+    files.refuses(&[], &[TEST_LABELS, "record 7", "200", "10 classes"]);
+
+    let files = Files::new(8);
+    let mut odd = labels(40);
+    odd[8 + 3] = 99;
+    files.write(TRAIN_LABELS, &odd);
+    files.refuses(&[], &[TRAIN_LABELS, "record 3", "99"]);
+
+    let files = Files::new(8);
+    files.write(TRAIN_LABELS, &labels(39));
+    files.refuses(&[], &[TRAIN_IMAGES, "40 images", "39 labels"]);
+
+    let files = Files::new(8);
+    files.write(TEST_IMAGES, &images(20, 9));
+    files.refuses(&[], &[TEST_IMAGES, "9 x 9", "8 x 8"]);
+}
+
+fn lines(output: Output) -> Vec<Value> {
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(0), "{stderr}");
+    let text = String::from_utf8(output.stdout).expect("text");
+    text.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {line}"))).collect()
+}
+
+#[track_caller]
+fn has(line: &Value, event: &str, numbers: &[&str], texts: &[&str]) {
+    assert_eq!(line["event"], event, "{line}");
+    for field in numbers {
+        assert!(line[field].is_number(), "{field} is no number in {line}");
+    }
+    for field in texts {
+        assert!(line[field].is_string(), "{field} is no text in {line}");
+    }
+}
+
+#[test]
+fn json_lines() {
+    let files = Files::new(8);
+    let lines = lines(files.run(&["--json", "--epochs", "30", "--batch-size", "16", "--learning-rate", "0.05", "--seed", "3"]));
+    assert_eq!(lines.len(), 32);
+    has(&lines[0], "start", &["parameters"], &["device", "adapter"]);
+    assert_eq!(lines[0]["device"], "cpu");
+    assert_eq!(lines[0]["parameters"], 64 * 512 + 512 + 512 * 256 + 256 + 256 * 10 + 10);
+    for (i, line) in lines[1..31].iter().enumerate() {
+        has(line, "epoch", &["epoch", "train_loss", "test_loss", "test_accuracy", "seconds", "samples_per_second", "first_step_ms"], &[]);
+        assert_eq!(line["epoch"], i + 1);
+    }
+    has(&lines[31], "end", &["test_accuracy", "gpu_objects_after_warmup"], &[]);
+    assert_eq!(lines[31]["gpu_objects_after_warmup"], 0);
+    assert_eq!(lines[31]["test_accuracy"], lines[30]["test_accuracy"]);
+    assert!(lines[31]["test_accuracy"].as_f64() > Some(0.9), "it does not learn: {}", lines[31]);
+    assert!(
+        files.path("mnist.safetensors").exists() && files.path("mnist.svg").exists(),
+        "weights and picture are written without being asked for"
+    );
+}
+
+#[test]
+fn weights_saved_are_weights_loaded() {
+    let files = Files::new(8);
+    let trained = lines(files.run(&["--json", "--epochs", "2", "--save", "w.safetensors", "--picture", "p.svg"]));
+    let evaluated = lines(files.run(&["--json", "--epochs", "0", "--load", "w.safetensors"]));
+    let end = |lines: &[Value]| lines.last().cloned().expect("a last line");
+    assert_eq!(end(&evaluated)["test_loss"], end(&trained)["test_loss"]);
+    assert_eq!(end(&evaluated)["confusion"], end(&trained)["confusion"]);
+    let picture = std::fs::read_to_string(files.path("p.svg")).expect("the picture");
+    assert!(picture.contains("<svg"));
+
+    // The same seed gives the same file, to the last byte.
+    lines(files.run(&["--json", "--epochs", "2", "--save", "again.safetensors", "--picture", "p.svg"]));
+    assert_eq!(
+        std::fs::read(files.path("w.safetensors")).expect("a file"),
+        std::fs::read(files.path("again.safetensors")).expect("a file")
+    );
+
+    // Another size of image is another model.
+    let larger = Files::new(10);
+    let weights = files.path("w.safetensors");
+    larger.refuses(&["--load", &weights.display().to_string()], &["w.safetensors", "weight", "[512, 64]", "[512, 100]"]);
+    let whole = std::fs::read(&weights).expect("a file");
+    files.write("cut.safetensors", &whole[..whole.len() - 1000]);
+    files.refuses(&["--load", "cut.safetensors"], &["cut.safetensors"]);
+    files.refuses(&["--load", "none.safetensors"], &["none.safetensors", "cannot read"]);
+}
+
+#[test]
+fn lines_for_people() {
+    let files = Files::new(8);
+    let output = files.run(&["--epochs", "1"]);
+    assert_eq!(output.status.code(), Some(0));
+    let text = String::from_utf8(output.stdout).expect("text");
+    for part in ["40 images", "epoch 1/1", "test accuracy", "mnist.safetensors", "mnist.svg"] {
+        assert!(text.contains(part), "`{part}` is not in:\n{text}");
+    }
+    let help = files.run(&["--help"]);
+    assert_eq!(help.status.code(), Some(0));
+    assert!(String::from_utf8_lossy(&help.stdout).contains("--batch-size"));
+}
