@@ -259,21 +259,12 @@ fn reads_in_place(graph: &Graph, fusion: &Fusion, group: usize, next: NodeId, st
     };
     let target = BufferId(graph.nodes.len() + next.0);
     let Some(store) = body.stores.iter().find(|s| body.operands[s.operand] == target) else { return false };
-    body.values.iter().all(|value| match &value.instr {
-        Instr::Load { operand, index } => {
-            !is_state(body.operands[*operand]) || (*index == store.index && value.level == body.values[store.value.0].level)
+    let level = body.values[store.value.0].level;
+    body.values.iter().all(|value| match value.instr.reads() {
+        Some((operand, index)) if is_state(body.operands[operand]) => {
+            matches!(value.instr, Instr::Load { .. }) && *index == store.index && value.level == level
         }
-        Instr::Gather { operand, .. } => !is_state(body.operands[*operand]),
-        Instr::Const(_)
-        | Instr::Place(_)
-        | Instr::Valid(_)
-        | Instr::Unary(..)
-        | Instr::Binary(..)
-        | Instr::Where(..)
-        | Instr::Cast(_)
-        | Instr::Philox { .. }
-        | Instr::Reduce(..)
-        | Instr::Product => true,
+        _ => true,
     })
 }
 

@@ -315,21 +315,7 @@ impl Kernel {
 impl Body {
     /// The operands that are loaded.
     pub fn loaded(&self) -> Vec<BufferId> {
-        let used = |i: usize| {
-            self.values.iter().any(|v| match v.instr {
-                Instr::Load { operand, .. } | Instr::Gather { operand, .. } => operand == i,
-                Instr::Const(_)
-                | Instr::Place(_)
-                | Instr::Valid(_)
-                | Instr::Unary(..)
-                | Instr::Binary(..)
-                | Instr::Where(..)
-                | Instr::Cast(_)
-                | Instr::Philox { .. }
-                | Instr::Reduce(..)
-                | Instr::Product => false,
-            })
-        };
+        let used = |i: usize| self.values.iter().any(|v| v.instr.reads().is_some_and(|(operand, _)| operand == i));
         (0..self.operands.len()).filter(|&i| used(i)).map(|i| self.operands[i]).collect()
     }
 
@@ -340,6 +326,23 @@ impl Body {
 }
 
 impl Instr {
+    /// The operand that it reads from memory, and where.
+    pub fn reads(&self) -> Option<(usize, &Index)> {
+        match self {
+            Instr::Load { operand, index } | Instr::Gather { operand, index, .. } => Some((*operand, index)),
+            Instr::Const(_)
+            | Instr::Place(_)
+            | Instr::Valid(_)
+            | Instr::Unary(..)
+            | Instr::Binary(..)
+            | Instr::Where(..)
+            | Instr::Cast(_)
+            | Instr::Philox { .. }
+            | Instr::Reduce(..)
+            | Instr::Product => None,
+        }
+    }
+
     /// The values that it needs.
     pub fn operands(&self) -> Vec<ValueId> {
         match *self {
