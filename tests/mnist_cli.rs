@@ -3,26 +3,46 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::OnceLock;
+use std::time::SystemTime;
 
 use serde_json::Value;
 use tempfile::TempDir;
 
-/// The program, built if need be.
+/// The program. `cargo test` has built it; `cargo test --test mnist_cli` has not, or not since its sources changed.
 fn program() -> &'static Path {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
     PROGRAM.get_or_init(|| {
-        let profile: &[&str] = if cfg!(debug_assertions) { &[] } else { &["--release"] };
-        let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".into());
-        let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
-        let mut build = Command::new(cargo);
-        build.args(["build", "--quiet", "--manifest-path", manifest, "--example", "mnist"]).args(profile);
-        let status = build.status().expect("cargo starts");
-        assert!(status.success(), "cargo build --example mnist failed");
         // This test lies in target/PROFILE/deps.
         let test = std::env::current_exe().expect("a test has a path");
         let folder = test.parent().and_then(Path::parent).expect("two folders above it").join("examples");
-        folder.join(format!("mnist{}", std::env::consts::EXE_SUFFIX))
+        let program = folder.join(format!("mnist{}", std::env::consts::EXE_SUFFIX));
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let sources = ["crates", "shaders", "examples"].iter().map(|part| newest(&root.join(part))).max().expect("three folders");
+        if changed(&program) <= sources {
+            let profile: &[&str] = if cfg!(debug_assertions) { &[] } else { &["--release"] };
+            let mut build = Command::new(std::env::var("CARGO").unwrap_or_else(|_| "cargo".into()));
+            build.args(["build", "--quiet", "--example", "mnist"]).args(profile).current_dir(root);
+            let status = build.status().expect("cargo starts");
+            assert!(status.success() && program.exists(), "cargo build --example mnist made no {}", program.display());
+        }
+        program
     })
+}
+
+/// When a file was last written; long ago if it is not there.
+fn changed(path: &Path) -> SystemTime {
+    path.metadata().and_then(|m| m.modified()).unwrap_or(SystemTime::UNIX_EPOCH)
+}
+
+/// When the newest source in a folder was last written.
+fn newest(folder: &Path) -> SystemTime {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+    let of = |path: PathBuf| match path.extension().and_then(|e| e.to_str()) {
+        _ if path.is_dir() => newest(&path),
+        Some("rs" | "wgsl" | "toml") => changed(&path),
+        _ => SystemTime::UNIX_EPOCH,
+    };
+    entries.map(of).max().unwrap_or(SystemTime::UNIX_EPOCH)
 }
 
 /// A data set in IDX files: 40 images of 8 x 8 to train on and 20 to test on, ten classes that a glance tells apart.

@@ -7,11 +7,11 @@ use std::collections::HashSet;
 
 use cases::{Class, Data, Grads, weighted};
 use noyau::cpu::Values;
-use noyau::tensor::gradients;
+use noyau::tensor::{grad, gradients};
 use noyau::{Array, DType, Device, Param, Tensor, gradcheck};
-use support::by_device;
 use support::checks::{check, compare, results, same};
 use support::tolerance::Tolerance;
+use support::{by_device, by_oracle};
 
 #[test]
 fn the_list_is_long_and_has_no_two_of_a_name() {
@@ -61,6 +61,29 @@ fn gradients_of_gradients_are_the_slopes() {
         }
         Some(gradcheck(&loss, &params, SLOPES.0, SLOPES.1).map(drop).map_err(|e| e.to_string()))
     });
+}
+
+/// Where there is no slope, the gradient is PyTorch's.
+#[test]
+fn gradients_at_kinks() {
+    type Function = fn(&Tensor) -> Tensor;
+    let cases: [(&str, Function, &[f32], &[f64]); 9] = [
+        ("max shares among equals", |x| x.max(&[]), &[1.0, 3.0, 3.0, 2.0], &[0.0, 0.5, 0.5, 0.0]),
+        ("min shares among equals", |x| x.min(&[]), &[1.0, 1.0, 1.0, 2.0], &[1.0 / 3.0, 1.0 / 3.0, 1.0 / 3.0, 0.0]),
+        ("maximum of equals", |x| x.maximum(Tensor::from([1.0f32, 5.0, 0.0])), &[1.0, 2.0, 3.0], &[0.5, 0.0, 1.0]),
+        ("minimum of equals", |x| x.minimum(Tensor::from([1.0f32, 5.0, 0.0])), &[1.0, 2.0, 3.0], &[0.5, 1.0, 0.0]),
+        ("relu at 0", Tensor::relu, &[0.0, -1.0, 1.0], &[0.0, 0.0, 1.0]),
+        ("abs at 0", Tensor::abs, &[0.0, -1.0, 1.0], &[0.0, -1.0, 1.0]),
+        ("clamp at and beyond its bounds", |x| x.clamp(-1.0, 1.0), &[-1.0, -2.0, 0.5, 1.0, 2.0], &[1.0, 0.0, 1.0, 1.0, 0.0]),
+        ("pow at 0", |x| x.pow(2.0f32), &[0.0, 3.0], &[0.0, 6.0]),
+        ("floor", Tensor::floor, &[0.5, 1.0], &[0.0, 0.0]),
+    ];
+    for (name, function, at, expected) in cases {
+        let x = Param::from_array("x", Array::new([at.len()], at).expect("as many as the shape has"));
+        let gradient = &grad(&function(&x).sum(), &[&x])[0];
+        let found = by_oracle(&[gradient]).unwrap_or_else(|e| panic!("{name}: {e}"));
+        assert_eq!(found[0].data, expected, "{name}");
+    }
 }
 
 #[test]
