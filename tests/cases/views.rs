@@ -73,7 +73,7 @@ fn chained(list: &mut List) {
         x.reshape([1, 1]).pad(&[(0, 0), (0, 1)], 0.5).reshape([2]).select(0, 1) + x.reshape([])
     });
     list.smooth("padded and cut back to what it was", Rounded, |d| {
-        let x = d.floats([2, 2, 1]) * 0.25;
+        let x = (d.floats([4]) * 0.5 + 1.0).reshape([2, 2, 1]) * 0.25;
         x.unsqueeze(-1).pad(&[(0, 0), (0, 0), (0, 0), (0, 2)], 0.0).reshape([2, 2, 3]).slice(2, ..1) - x
     });
     list.smooth("reshape across a transposition", Exact, |d| d.floats([3, 4]).t().reshape([6, 2]));
