@@ -5,6 +5,7 @@
 #![allow(dead_code)] // Each file of tests uses a part of it.
 
 mod composite;
+mod convolution;
 mod data;
 mod elementwise;
 mod indexing;
@@ -183,6 +184,7 @@ pub fn all() -> Vec<Case> {
     indexing::cases(&mut list);
     random::cases(&mut list);
     composite::cases(&mut list);
+    convolution::cases(&mut list);
     many::cases(&mut list);
     let mut cases = list.0;
     if let Ok(part) = std::env::var("NOYAU_CASE") {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use noyau_tensor::{Error, Op, Result};
 
+use crate::convolve::convolve;
 use crate::fuse::{FuseOptions, Fusion, fuse, is_buffered_source};
 use crate::lower::{Lowered, copy_kernel, lower};
 use crate::materialize::{materialize, resolve};
@@ -33,7 +34,7 @@ impl Options {
 
 /// Compiles a graph. Fails when a tensor is larger than the device's buffers may be.
 pub fn compile(graph: &Graph, options: Options) -> Result<Plan> {
-    let graph = prepare(graph, options);
+    let graph = prepare(graph, options)?;
     let mut fuse_options = FuseOptions { off: !options.fuse, cuts: HashSet::new() };
     loop {
         let fusion = fuse(&graph, &fuse_options);
@@ -46,9 +47,9 @@ pub fn compile(graph: &Graph, options: Options) -> Result<Plan> {
     }
 }
 
-/// The graph as it is fused: simplified, long reductions split, copies written out.
-pub fn prepare(graph: &Graph, options: Options) -> Graph {
-    materialize(&split_reductions(&simplify(graph), options.limits.max_reduce))
+/// The graph as it is fused: convolutions written as products, simplified, long reductions split, copies written out.
+pub fn prepare(graph: &Graph, options: Options) -> Result<Graph> {
+    Ok(materialize(&split_reductions(&simplify(&convolve(graph)?), options.limits.max_reduce)))
 }
 
 enum Planned {

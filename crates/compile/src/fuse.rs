@@ -456,9 +456,9 @@ impl Fuser<'_> {
             Op::Binary(_) | Op::Where | Op::Cast(_) | Op::Detach => 1,
             Op::Gather(_) => 4,
             Op::Philox(_) => 40,
-            Op::Reduce(..) | Op::Matmul | Op::ScatterAdd(_) => NEVER,
+            Op::Reduce(..) | Op::Matmul | Op::Conv(_) | Op::ScatterAdd(_) => NEVER,
             Op::Full(_) | Op::Data(_) | Op::Input(_) | Op::State(_) | Op::Iota(_) => 0,
-            Op::Reshape | Op::Permute(_) | Op::Expand | Op::Slice(_) | Op::Flip(_) | Op::Pad(..) | Op::Error(_) => 0,
+            Op::Reshape | Op::Permute(_) | Op::Expand | Op::Slice(_) | Op::Flip(_) | Op::Pad(..) | Op::Unfold(_) | Op::Error(_) => 0,
         };
         let mut total = own;
         for &input in node.inputs.iter().filter(|_| own < NEVER) {

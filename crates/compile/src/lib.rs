@@ -1,11 +1,13 @@
 //! From a graph of tensors to a plan of kernels, on no device.
 //!
-//! In the order in which data flows: [`Graph::trace`] writes tensors down as an arena; [`simplify`] folds, merges and drops nodes;
+//! In the order in which data flows: [`Graph::trace`] writes tensors down as an arena; [`convolve`] writes
+//! convolutions as matrix products over windows; [`simplify`] folds, merges and drops nodes;
 //! [`split_reductions`] bounds how long a reduction loops; [`materialize`] writes out the copies that views cannot do without; [`fuse`] groups
 //! what runs as one kernel; `lower` writes each group's body; `schedule` orders them; `memory` gives buffers their slots; the result is a
 //! [`Plan`]. [`scalar`] says what every elementwise op is for one element, in f64: constants are folded by it and oracles check by it. Each stage is a pure function whose result prints. Device limits come in as data ([`Limits`]).
 
 mod compile;
+mod convolve;
 mod display;
 mod fuse;
 mod graph;
@@ -20,6 +22,7 @@ mod split;
 mod view;
 
 pub use compile::{Options, compile, prepare};
+pub use convolve::convolve;
 pub use fuse::{FuseOptions, Fusion, Group, GroupKind, fuse};
 pub use graph::{Graph, Node, NodeId};
 pub use materialize::materialize;

@@ -246,6 +246,8 @@ impl Writer<'_> {
             | Op::Slice(_)
             | Op::Flip(_)
             | Op::Pad(..)
+            | Op::Unfold(_)
+            | Op::Conv(_)
             | Op::ScatterAdd(_)
             | Op::Error(_)) => return Err(Error::Internal(format!("%{} = {op} cannot be computed inside a kernel", id.0))),
         };

@@ -94,6 +94,12 @@ fn key(node: &Node) -> Key {
         Op::Permute(axes) | Op::Flip(axes) | Op::Reduce(_, axes) => axes.iter().map(|&a| a as u64).collect(),
         Op::Slice(ranges) => ranges.iter().flat_map(|&(a, b)| [a as u64, b as u64]).collect(),
         Op::Pad(widths, value) => widths.iter().flat_map(|&(a, b)| [a as u64, b as u64]).chain([value.to_f64().to_bits()]).collect(),
+        Op::Unfold(w) => [w.axis, w.size, w.step, w.dilation].map(|n| n as u64).into(),
+        Op::Conv(c) => {
+            let padding = c.padding.iter().flat_map(|&(a, b)| [a as u64, b as u64]);
+            let sizes = c.stride.iter().chain(&c.dilation).chain(&c.input_dilation).chain([&c.groups]).map(|&n| n as u64);
+            padding.chain(sizes).collect()
+        }
         Op::Unary(_) | Op::Binary(_) | Op::Where | Op::Cast(_) | Op::Detach | Op::Reshape | Op::Expand | Op::Matmul | Op::Error(_) => {
             Vec::new()
         }
@@ -203,7 +209,7 @@ impl Builder {
             },
             Op::Reshape => self.rewrite_view(node, |inner| matches!(inner, Op::Reshape)),
             Op::Expand => self.rewrite_view(node, |inner| matches!(inner, Op::Expand)),
-            Op::Slice(_) | Op::Flip(_) => self.rewrite_view(node, |_| false),
+            Op::Slice(_) | Op::Flip(_) | Op::Unfold(_) => self.rewrite_view(node, |_| false),
             Op::Permute(axes) => {
                 if let Some(x) = self.under(inputs[0], |inner| matches!(inner, Op::Permute(_)))
                     && let Op::Permute(before) = &self.node(inputs[0]).op
@@ -237,6 +243,7 @@ impl Builder {
             | Op::Detach
             | Op::Gather(_)
             | Op::ScatterAdd(_)
+            | Op::Conv(_)
             | Op::Error(_) => Rewrite::Keep,
         }
     }

@@ -75,6 +75,11 @@ impl View {
                 view.mask = widths.iter().zip(operand).map(|(&(before, _), &size)| (before, before + size)).collect();
                 view.strides = strides;
             }
+            Op::Unfold(w) => {
+                view.strides = strides.clone();
+                view.strides[w.axis] *= w.step as isize;
+                view.strides.push(strides[w.axis] * w.dilation as isize);
+            }
             _ => return None,
         }
         view.normalise();

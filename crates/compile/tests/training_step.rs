@@ -46,7 +46,7 @@ fn graph_as_traced() {
 
 #[test]
 fn graph_as_fused() {
-    let graph = prepare(&training_step(), Options::new(Limits::GPU));
+    let graph = prepare(&training_step(), Options::new(Limits::GPU)).unwrap();
     let fusion = fuse(&graph, &FuseOptions::default());
     insta::assert_snapshot!(format!("{graph}\n{fusion}"));
 }

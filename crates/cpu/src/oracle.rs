@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 use std::rc::Rc;
 
 use noyau_compile::{Graph, Node, NodeId};
-use noyau_tensor::{DType, Error, Op, ReduceOp, Result, Shape, State};
+use noyau_tensor::{Conv, DType, Error, Op, ReduceOp, Result, Shape, State};
 
 use crate::{Values, scalar};
 
@@ -141,6 +141,12 @@ fn node_value(node: &Node, operands: &[Rc<Values>], inputs: &[Values], states: &
             }
             result
         }
+        Op::Unfold(w) => made(pick(shape, operand(0)?, |c, from| {
+            let last = c.len() - 1;
+            from.copy_from_slice(&c[..last]);
+            from[w.axis] = c[w.axis] * w.step + c[last] * w.dilation;
+        })),
+        Op::Conv(conv) => made(convolve(conv, operand(0)?, operand(1)?, shape)),
         Op::Reduce(op, axes) => made(reduce(*op, axes, operand(0)?)),
         Op::Matmul => made(matmul(operand(0)?, operand(1)?, shape)),
         Op::Gather(axis) => {
@@ -229,4 +235,29 @@ fn matmul(a: &Values, b: &Values, shape: &Shape) -> Vec<f64> {
         }
     }
     result
+}
+
+/// `y[n, g co, o] = sum over ci, k of x[n, g ci, (o * stride + k * dilation - before) / input_dilation] * w[g co, ci, k]`, where that place exists.
+fn convolve(conv: &Conv, x: &Values, w: &Values, shape: &Shape) -> Vec<f64> {
+    let (ci, co) = (w.shape[1], w.shape[0] / conv.groups);
+    let (xs, ws) = (x.shape.strides(), w.shape.strides());
+    let taps: Vec<Vec<usize>> = coordinates(&w.shape[2..]).collect();
+    let at = |c: Vec<usize>| {
+        let group = c[1] / co.max(1);
+        let mut sum = 0.0;
+        for tap in &taps {
+            let mut place = Some(0);
+            for (i, &k) in tap.iter().enumerate() {
+                let p = (c[i + 2] * conv.stride[i] + k * conv.dilation[i]) as isize - conv.padding[i].0;
+                let spread = conv.input_dilation[i] as isize;
+                let inside = p >= 0 && p % spread == 0 && p / spread < x.shape[i + 2] as isize;
+                place = place.filter(|_| inside).map(|sum| sum + (p / spread) as usize * xs[i + 2]);
+            }
+            let Some(place) = place else { continue };
+            let weight = c[1] * ws[0] + tap.iter().zip(&ws[2..]).map(|(k, s)| k * s).sum::<usize>();
+            sum += (0..ci).map(|l| x.data[c[0] * xs[0] + (group * ci + l) * xs[1] + place] * w.data[weight + l * ws[1]]).sum::<f64>();
+        }
+        sum
+    };
+    coordinates(shape).map(at).collect()
 }

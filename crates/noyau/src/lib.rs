@@ -17,14 +17,14 @@ pub use noyau_train as train;
 mod check;
 
 pub use check::{GradCheck, gradcheck};
-pub use noyau_tensor::{Array, DType, Error, Param, Result, Shape, Tensor, grad};
+pub use noyau_tensor::{Array, ConvOptions, DType, Error, Padding, Param, Result, Shape, Tensor, grad};
 pub use noyau_train::{Device, Fit, Session, Spec, Step, Trainer};
 
 /// What a program needs every day: `use noyau::prelude::*;`.
 pub mod prelude {
     pub use noyau_data::{Csv, Dataset, Loader, Mnist, Points};
     pub use noyau_nn::*;
-    pub use noyau_tensor::{Array, DType, Error, Init, Param, Result, Scalar, Shape, Tensor, concat, grad, stack};
+    pub use noyau_tensor::{Array, ConvOptions, DType, Error, Init, Padding, Param, Result, Scalar, Shape, Tensor, concat, grad, stack};
     pub use noyau_train::{
         CompiledStep, Device, DeviceChoice, EpochRecord, Evaluation, Fit, History, Progress, Session, Spec, Step, Trainer,
     };

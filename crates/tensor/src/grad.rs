@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 use std::panic::Location as CallerLocation;
 
-use crate::{BinaryOp, DType, Error, Op, ReduceOp, Shape, Tensor, UnaryOp};
+use crate::ops::convolution::conv_vjp;
+use crate::{BinaryOp, DType, Error, Op, ReduceOp, Shape, Tensor, UnaryOp, Window};
 
 /// The gradients of `loss` (a scalar) with respect to `wrt`, each of its tensor's shape, by reverse accumulation.
 ///
@@ -102,6 +103,8 @@ fn vjp(out: &Tensor, g: &Tensor) -> Vec<Option<Tensor>> {
                 widths.iter().enumerate().fold(g.clone(), |g, (i, &(before, _))| g.slice(i as isize, before..before + x.shape()[i]));
             vec![Some(inner)]
         }
+        (Op::Unfold(window), Some(x)) => vec![Some(fold(g, *window, x.shape()))],
+        (Op::Conv(conv), Some(x)) => conv_vjp(conv, x, &inputs[1], g, at).map(Some).into(),
         (Op::Reduce(op, axes), Some(x)) => vec![Some(reduce_vjp(*op, axes, x, out, g))],
         (Op::Matmul, Some(a)) => {
             // The gradient of a transposed operand is transposed again on its way to the original: written so that the two cancel.
@@ -211,17 +214,35 @@ fn unslice(g: &Tensor, ranges: &[(usize, usize)], shape: &Shape) -> Tensor {
         if count == size && step == 1 {
             continue;
         }
-        if step > 1 && count > 0 {
-            // Each element followed by step - 1 zeros, less those after the last.
-            let spread = result.unsqueeze(axis as isize + 1);
-            let widths: Vec<_> = (0..spread.rank()).map(|i| if i == axis + 1 { (0, step - 1) } else { (0, 0) }).collect();
-            let spread = spread.pad(&widths, 0.0).flatten(axis as isize, axis as isize + 1);
-            result = spread.slice(axis as isize, ..(count - 1) * step + 1);
-        }
+        result = result.spread(axis, step);
         let covered = result.shape()[axis];
         let before = if count == 0 { 0 } else { start };
         let widths: Vec<_> = (0..result.rank()).map(|i| if i == axis { (before, size - before - covered) } else { (0, 0) }).collect();
         result = result.pad(&widths, 0.0);
     }
     result
+}
+
+/// The gradient of windows: `g` (windows along the axis, elements of a window along the last axis) added up at the places that were read.
+fn fold(g: &Tensor, window: Window, shape: &Shape) -> Tensor {
+    let Window { axis, size, step, dilation } = window;
+    let (at, last) = (axis as isize, g.rank() as isize - 1);
+    let total = shape[axis];
+    let padded = |t: &Tensor, axis: usize, before: usize, after: usize| {
+        t.pad(&(0..t.rank()).map(|i| if i == axis { (before, after) } else { (0, 0) }).collect::<Vec<_>>(), 0.0)
+    };
+    if dilation == 1 && size <= step {
+        // Windows that do not overlap: side by side, with zeros between them.
+        let order: Vec<isize> = (0..=at).chain([last]).chain(at + 1..last).collect();
+        let side_by_side = padded(&g.permute(&order), axis + 1, 0, step - size).flatten(at, at + 1);
+        let covered = side_by_side.shape()[axis];
+        return if covered > total { side_by_side.slice(at, ..total) } else { padded(&side_by_side, axis, 0, total - covered) };
+    }
+    // Place p was read as element j of the window that begins at p - j * dilation. With the windows spread out by their step and zeros before them, that is
+    // windows again, of which the elements with matching numbers (a diagonal) are wanted.
+    let reach = (size - 1) * dilation;
+    let spread = g.spread(axis, step);
+    let after = total - spread.shape()[axis];
+    let windows = padded(&spread, axis, reach, after).unfold_dilated(at, size, 1, dilation).flip(&[-1]);
+    windows.flatten(-2, -1).slice_step(-1, .., size as isize + 1).sum_axes(&[-1])
 }

@@ -114,6 +114,56 @@ impl ReduceOp {
     }
 }
 
+/// The windows of [`Op::Unfold`]: `result[.., i, .., j] = x[.., i * step + j * dilation, ..]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Window {
+    /// The axis that is walked.
+    pub axis: usize,
+    /// How many elements a window has.
+    pub size: usize,
+    /// From one window to the next.
+    pub step: usize,
+    /// From one element of a window to the next.
+    pub dilation: usize,
+}
+
+impl Window {
+    /// How many windows fit in an axis.
+    pub fn count(&self, size: usize) -> usize {
+        let span = (self.size.max(1) - 1) * self.dilation + 1;
+        if size < span { 0 } else { (size - span) / self.step + 1 }
+    }
+}
+
+/// The numbers of an [`Op::Conv`], one for each spatial axis.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Conv {
+    /// From one result to the next, in elements of the padded input.
+    pub stride: Vec<usize>,
+    /// Zeros before and after; negative widths cut elements off.
+    pub padding: Vec<(isize, isize)>,
+    /// From one element of the kernel to the next, in elements of the padded input.
+    pub dilation: Vec<usize>,
+    /// From one element of the input to the next, with zeros between them, before padding.
+    pub input_dilation: Vec<usize>,
+    /// How many parts the channels are divided into, each convolved by itself.
+    pub groups: usize,
+}
+
+impl Conv {
+    /// The size of the input along a spatial axis with its zeros between and around; `None` when padding cuts off more than there is.
+    pub fn padded(&self, axis: usize, input: usize) -> Option<usize> {
+        let spread = if input == 0 { 0 } else { (input - 1) * self.input_dilation[axis] + 1 };
+        usize::try_from(spread as isize + self.padding[axis].0 + self.padding[axis].1).ok()
+    }
+
+    /// The size of the result along a spatial axis; `None` when the kernel does not fit.
+    pub fn out(&self, axis: usize, input: usize, kernel: usize) -> Option<usize> {
+        let span = (kernel.checked_sub(1)?) * self.dilation[axis] + 1;
+        Some((self.padded(axis, input)?.checked_sub(span)?) / self.stride[axis] + 1)
+    }
+}
+
 /// What a [`Tensor`](crate::Tensor) is the result of. Operands are kept beside the op, in the order given here.
 #[derive(Clone, Debug)]
 pub enum Op {
@@ -154,10 +204,16 @@ pub enum Op {
     Flip(Vec<usize>),
     /// For each axis, so many elements added before and after, of the given value.
     Pad(Vec<(usize, usize)>, Scalar),
+    /// Windows along an axis; the window is a new last axis.
+    Unfold(Window),
     /// The named axes (ascending) combined and removed.
     Reduce(ReduceOp, Vec<usize>),
     /// `[batch.., m, k] x [batch.., k, n]`, batch axes equal.
     Matmul,
+    /// A convolution (correlation, as in all of deep learning) of `[n, groups * ci, size..]` with `[groups * co, ci, kernel..]` to `[n, groups * co, out..]`,
+    /// over any number of axes. Operands: input, weight. Its gradients are convolutions again. The compiler writes it as a matrix product that reads
+    /// the input through windows.
+    Conv(Conv),
     /// `result[.., i, ..] = data[.., index[.., i, ..], ..]` along the axis, the index's shape; operands: data, index (u32). Axes other than the
     /// named one have equal sizes. An index outside of the axis gives 0.
     Gather(usize),
@@ -294,8 +350,10 @@ impl Op {
             Op::Slice(_) => "slice",
             Op::Flip(_) => "flip",
             Op::Pad(..) => "pad",
+            Op::Unfold(_) => "unfold",
             Op::Reduce(op, _) => op.name(),
             Op::Matmul => "matmul",
+            Op::Conv(_) => "conv",
             Op::Gather(_) => "gather",
             Op::ScatterAdd(_) => "scatter_add",
             Op::Error(_) => "error",
@@ -304,7 +362,7 @@ impl Op {
 
     /// Whether the op only renames coordinates of its operand.
     pub fn is_view(&self) -> bool {
-        matches!(self, Op::Reshape | Op::Permute(_) | Op::Expand | Op::Slice(_) | Op::Flip(_) | Op::Pad(..))
+        matches!(self, Op::Reshape | Op::Permute(_) | Op::Expand | Op::Slice(_) | Op::Flip(_) | Op::Pad(..) | Op::Unfold(_))
     }
 
     /// Whether the op computes each element from the operands' elements at the same place.
@@ -327,6 +385,12 @@ impl fmt::Display for Op {
             Op::Permute(axes) | Op::Flip(axes) | Op::Reduce(_, axes) => write!(f, "{name}{axes:?}"),
             Op::Slice(ranges) => write!(f, "{name}{ranges:?}"),
             Op::Pad(widths, value) => write!(f, "{name}{widths:?}({value})"),
+            Op::Unfold(w) => write!(f, "{name}[{}]({} by {}, dilation {})", w.axis, w.size, w.step, w.dilation),
+            Op::Conv(c) => write!(
+                f,
+                "{name}(stride {:?}, padding {:?}, dilation {:?}, input dilation {:?}, groups {})",
+                c.stride, c.padding, c.dilation, c.input_dilation, c.groups
+            ),
             Op::Error(error) => write!(f, "{name}({error})"),
             Op::Data(_) | Op::Unary(_) | Op::Binary(_) | Op::Where | Op::Detach | Op::Reshape | Op::Expand | Op::Matmul => {
                 f.write_str(name)

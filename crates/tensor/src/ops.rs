@@ -1,5 +1,6 @@
 //! The methods of [`Tensor`](crate::Tensor), by theme. Most are composed from primitives; what they are composed of is their definition.
 
+pub mod convolution;
 pub mod create;
 mod elementwise;
 mod indexing;

@@ -4,7 +4,7 @@ use std::ops::{Bound, RangeBounds};
 use std::panic::Location as CallerLocation;
 
 use super::{axes_of, axis_of};
-use crate::{Location, Op, Scalar, Shape, Tensor};
+use crate::{Location, Op, Scalar, Shape, Tensor, Window};
 
 impl Tensor {
     fn view(&self, op: Op, rule: Result<Shape, String>, location: Location) -> Tensor {
@@ -211,5 +211,46 @@ impl Tensor {
             Err(format!("{} pairs of widths for {} of rank {}", widths.len(), self.shape(), self.rank()))
         };
         self.view(Op::Pad(widths.to_vec(), Scalar::new(value.into(), self.dtype())), rule, CallerLocation::caller())
+    }
+
+    /// The windows of `size` elements along an axis (negative counts from the end), `step` apart, the window as a new last axis: PyTorch's `Tensor.unfold`.
+    /// `[.., n, ..]` becomes `[.., (n - size) / step + 1, .., size]`. No element is copied.
+    #[track_caller]
+    pub fn unfold(&self, axis: isize, size: usize, step: usize) -> Tensor {
+        self.unfold_dilated(axis, size, step, 1)
+    }
+
+    /// [`unfold`](Tensor::unfold) with windows whose elements lie `dilation` apart.
+    #[track_caller]
+    pub fn unfold_dilated(&self, axis: isize, size: usize, step: usize, dilation: usize) -> Tensor {
+        let location = CallerLocation::caller();
+        let axis = match axis_of(axis, self.shape()) {
+            Ok(axis) => axis,
+            Err(message) => return Tensor::fail("unfold", message, location),
+        };
+        let window = Window { axis, size, step, dilation };
+        let have = self.shape()[axis];
+        let rule = if size == 0 || step == 0 || dilation == 0 {
+            Err(format!("windows of {size} elements, {step} apart, dilation {dilation}: none of these may be 0"))
+        } else if window.count(have) == 0 {
+            Err(format!("a window of {size} elements with dilation {dilation} does not fit into axis {axis} of {}", self.shape()))
+        } else {
+            let mut sizes = self.shape().to_vec();
+            sizes[axis] = window.count(have);
+            sizes.push(size);
+            Ok(sizes.into())
+        };
+        self.view(Op::Unfold(window), rule, location)
+    }
+
+    /// Each element of an axis followed by `step - 1` zeros, less those after the last.
+    pub fn spread(&self, axis: usize, step: usize) -> Tensor {
+        let count = self.shape().get(axis).copied().unwrap_or(0);
+        if step <= 1 || count == 0 {
+            return self.clone();
+        }
+        let wide = self.unsqueeze(axis as isize + 1);
+        let widths: Vec<_> = (0..wide.rank()).map(|i| if i == axis + 1 { (0, step - 1) } else { (0, 0) }).collect();
+        wide.pad(&widths, 0.0).flatten(axis as isize, axis as isize + 1).slice(axis as isize, ..(count - 1) * step + 1)
     }
 }

@@ -1,0 +1,111 @@
+//! Convolutions as matrix products that read their input through windows.
+//!
+//! No product reads windows that were written out: they are views, which the kernels follow (implicit matrix multiplication; Chetlur et al., "cuDNN:
+//! efficient primitives for deep learning", 2014). Which axes become rows and columns depends on what the convolution is for:
+//!
+//! - Many results an image (forward, input gradient): for each image `[co, ci * k] x [ci * k, out]`, whose result lies in memory as `[n, co, out..]`,
+//!   so that bias and activation ride on it.
+//! - Few (a weight's gradient, whose "images" are channels and whose "results" are the kernel's elements): the images are columns too.
+//! - One channel a group (depthwise): nothing to multiply matrices for; products and sums.
+
+use noyau_tensor::{Conv, Error, Op, Result, Shape, Tensor};
+
+use crate::{Graph, Node, NodeId};
+
+/// Results an image from which each image is a product of its own.
+const IMAGE: usize = 32;
+
+/// The graph with every convolution written as views and a product.
+pub fn convolve(graph: &Graph) -> Result<Graph> {
+    let mut out = Graph { inputs: graph.inputs.clone(), ..Graph::default() };
+    let mut map: Vec<NodeId> = Vec::with_capacity(graph.nodes.len());
+    for node in &graph.nodes {
+        let inputs: Vec<NodeId> = node.inputs.iter().map(|id| map[id.0]).collect();
+        let id = match &node.op {
+            Op::Conv(conv) => {
+                let operand = |i: usize| Tensor::input(i, out.node(inputs[i]).shape.clone(), node.dtype);
+                let result = product(conv, &operand(0), &operand(1), &node.shape);
+                splice(&mut out, node, &inputs, &result)?
+            }
+            _ => out.push(Node { inputs, ..node.clone() }),
+        };
+        map.push(id);
+    }
+    out.outputs = graph.outputs.iter().map(|id| map[id.0]).collect();
+    out.updates = graph.updates.iter().map(|(state, id)| (state.clone(), map[id.0])).collect();
+    Ok(out)
+}
+
+/// Adds the nodes of an expression over a node's operands; the last one stands for the node.
+fn splice(graph: &mut Graph, node: &Node, inputs: &[NodeId], result: &Tensor) -> Result<NodeId> {
+    if let Some(error) = result.error() {
+        return Err(Error::Internal(format!("{} could not be written as a product: {error}", node.op)));
+    }
+    let mut ids: std::collections::HashMap<u64, NodeId> = std::collections::HashMap::new();
+    for tensor in Tensor::topological(&[result]) {
+        let id = match tensor.op() {
+            Op::Input(i) => inputs[*i],
+            op => {
+                let operands = tensor.inputs().iter().map(|t| ids[&t.id()]).collect();
+                graph.push(Node {
+                    op: op.clone(),
+                    inputs: operands,
+                    shape: tensor.shape().clone(),
+                    dtype: tensor.dtype(),
+                    location: node.location,
+                })
+            }
+        };
+        ids.insert(tensor.id(), id);
+    }
+    Ok(ids[&result.id()])
+}
+
+/// `x` `[n, groups * ci, size..]` convolved with `w` `[groups * co, ci, kernel..]`.
+fn product(conv: &Conv, x: &Tensor, w: &Tensor, shape: &Shape) -> Tensor {
+    let rank = conv.stride.len();
+    if shape.numel() == 0 || x.numel() == 0 {
+        return x.full_like(0.0).sum().expand(shape.clone());
+    }
+    let (n, groups, ci) = (x.shape()[0], conv.groups, w.shape()[1]);
+    let co = w.shape()[0] / groups;
+    let (out, kernel) = (shape[2..].to_vec(), w.shape()[2..].to_vec());
+    let (results, taps): (usize, usize) = (out.iter().product(), kernel.iter().product());
+    let windows = windows(conv, x, &kernel);
+    // The axes of `[n, groups, ci, out.., kernel..]`.
+    let split: Shape = [n, groups, ci].into_iter().chain(out.iter().copied()).chain(kernel.iter().copied()).collect();
+    let windows = windows.reshape(split);
+    let outs = 3..3 + rank as isize;
+    let ks = 3 + rank as isize..3 + 2 * rank as isize;
+    if co == 1 && groups > 1 {
+        let kernels: Shape = [1, groups, ci].into_iter().chain(vec![1; rank]).chain(kernel.iter().copied()).collect();
+        let summed: Vec<isize> = [2].into_iter().chain(ks).collect();
+        return (windows * w.reshape(kernels)).sum_axes(&summed).reshape(shape.clone());
+    }
+    if results >= IMAGE || n == 1 {
+        let axes: Vec<isize> = [0, 1, 2].into_iter().chain(ks).chain(outs).collect();
+        let columns = windows.permute(&axes).reshape([n, groups, ci * taps, results]);
+        return w.reshape([1, groups, co, ci * taps]).matmul(&columns).reshape(shape.clone());
+    }
+    let axes: Vec<isize> = [1, 2].into_iter().chain(ks).chain([0]).chain(outs).collect();
+    let columns = windows.permute(&axes).reshape([groups, ci * taps, n * results]);
+    let product = w.reshape([groups, co, ci * taps]).matmul(&columns);
+    product.reshape([groups, co, n, results]).permute(&[2, 0, 1, 3]).reshape(shape.clone())
+}
+
+/// `[n, channels, size..]` as `[n, channels, out.., kernel..]`.
+fn windows(conv: &Conv, x: &Tensor, kernel: &[usize]) -> Tensor {
+    let rank = conv.stride.len();
+    let spread = (0..rank).fold(x.clone(), |x, i| x.spread(i + 2, conv.input_dilation[i]));
+    let widths: Vec<(usize, usize)> = [(0, 0), (0, 0)]
+        .into_iter()
+        .chain(conv.padding.iter().map(|&(before, after)| (before.max(0) as usize, after.max(0) as usize)))
+        .collect();
+    let padded = spread.pad(&widths, 0.0);
+    let cut = (0..rank).fold(padded, |x, i| {
+        let (before, after) = conv.padding[i];
+        let end = x.shape()[i + 2] - after.min(0).unsigned_abs();
+        x.slice(i as isize + 2, before.min(0).unsigned_abs()..end)
+    });
+    (0..rank).fold(cut, |x, i| x.unfold_dilated(i as isize + 2, kernel[i], conv.stride[i], conv.dilation[i]))
+}
