@@ -30,6 +30,8 @@ pub(crate) struct Launch {
     pub bindings: Vec<Binding>,
     /// Its phases' names.
     pub names: Vec<String>,
+    /// The plan's kernels that it does, in order. A kernel of several phases may take several launches.
+    pub kernels: Vec<usize>,
 }
 
 /// The most loop turns of one invocation in a shared launch, over all its kernels; and the most kernels.
@@ -114,7 +116,7 @@ impl Lowering<'_> {
                 }
                 phases.retain(|p| !p.work.is_empty());
                 if !phases.is_empty() {
-                    launches.push(launch(merged(&phases, &layout), &layout, storages, &phases));
+                    launches.push(launch(merged(&phases, &layout), &layout, storages, &phases, run));
                 }
             }
         }
@@ -161,6 +163,7 @@ impl Lowering<'_> {
                 &layout,
                 storages.clone(),
                 std::slice::from_ref(&phase),
+                &[i],
             ));
         }
         Ok(())
@@ -232,6 +235,7 @@ fn buffers(kernel: &Kernel) -> Vec<BufferId> {
     kernel.reads().into_iter().chain(kernel.writes()).collect()
 }
 
-fn launch(module: Module, layout: &Layout, storages: Vec<usize>, phases: &[Phase]) -> Launch {
-    Launch { module, storages, bindings: layout.bindings().to_vec(), names: phases.iter().map(|p| p.name.clone()).collect() }
+fn launch(module: Module, layout: &Layout, storages: Vec<usize>, phases: &[Phase], kernels: &[usize]) -> Launch {
+    let names = phases.iter().map(|p| p.name.clone()).collect();
+    Launch { module, storages, bindings: layout.bindings().to_vec(), names, kernels: kernels.to_vec() }
 }
