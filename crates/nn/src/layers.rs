@@ -1,14 +1,22 @@
 //! Modules with parameters, and those that only change shapes.
 
+mod attention;
 mod dropout;
 mod embedding;
 mod linear;
+mod norm;
 mod sequential;
+mod transformer;
 
+pub use attention::{
+    AttentionMask, LearnedEncoding, MultiHeadAttention, SinusoidalEncoding, rotary, scaled_dot_product_attention, sinusoidal_encoding,
+};
 pub use dropout::{Dropout, dropout};
 pub use embedding::Embedding;
 pub use linear::Linear;
+pub use norm::{BatchNorm, BatchNorm1d, BatchNorm2d, BatchNorm3d, GroupNorm, InstanceNorm, LayerNorm, RmsNorm};
 pub use sequential::Sequential;
+pub use transformer::{TransformerDecoder, TransformerDecoderLayer, TransformerEncoder, TransformerEncoderLayer};
 
 use noyau_tensor::{DType, Error, Init, Param, Result, Shape, Tensor};
 
