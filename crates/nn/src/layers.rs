@@ -5,6 +5,7 @@ mod dropout;
 mod embedding;
 mod linear;
 mod norm;
+mod recurrent;
 mod sequential;
 mod transformer;
 
@@ -15,6 +16,7 @@ pub use dropout::{Dropout, dropout};
 pub use embedding::Embedding;
 pub use linear::Linear;
 pub use norm::{BatchNorm, BatchNorm1d, BatchNorm2d, BatchNorm3d, GroupNorm, InstanceNorm, LayerNorm, RmsNorm};
+pub use recurrent::{Gru, Lstm, Rnn};
 pub use sequential::Sequential;
 pub use transformer::{TransformerDecoder, TransformerDecoderLayer, TransformerEncoder, TransformerEncoderLayer};
 

@@ -19,9 +19,9 @@ mod schedule;
 
 pub use activation::{Elu, Gelu, GeluTanh, LeakyRelu, LogSoftmax, Relu, Sigmoid, Sign, Silu, Softmax, Softplus, Step, Tanh};
 pub use layers::{
-    AttentionMask, BatchNorm, BatchNorm1d, BatchNorm2d, BatchNorm3d, Dropout, Embedding, Flatten, GroupNorm, InstanceNorm, LayerNorm,
-    LearnedEncoding, Linear, MultiHeadAttention, RmsNorm, Sequential, SinusoidalEncoding, TransformerDecoder, TransformerDecoderLayer,
-    TransformerEncoder, TransformerEncoderLayer, scaled_dot_product_attention,
+    AttentionMask, BatchNorm, BatchNorm1d, BatchNorm2d, BatchNorm3d, Dropout, Embedding, Flatten, GroupNorm, Gru, InstanceNorm, LayerNorm,
+    LearnedEncoding, Linear, Lstm, MultiHeadAttention, RmsNorm, Rnn, Sequential, SinusoidalEncoding, TransformerDecoder,
+    TransformerDecoderLayer, TransformerEncoder, TransformerEncoderLayer, scaled_dot_product_attention,
 };
 pub use loss::{
     CrossEntropy, HuberLoss, Loss, bce_with_logits, cross_entropy, hinge_loss, huber_loss, l1_loss, l1_penalty, l2_penalty, mse_loss,
