@@ -1,10 +1,12 @@
 //! Modules with parameters, and those that only change shapes.
 
 mod attention;
+mod convolution;
 mod dropout;
 mod embedding;
 mod linear;
 mod norm;
+mod pooling;
 mod recurrent;
 mod sequential;
 mod transformer;
@@ -12,10 +14,15 @@ mod transformer;
 pub use attention::{
     AttentionMask, LearnedEncoding, MultiHeadAttention, SinusoidalEncoding, rotary, scaled_dot_product_attention, sinusoidal_encoding,
 };
+pub use convolution::{Conv1d, Conv2d, ConvTranspose1d, ConvTranspose2d, PaddingMode};
 pub use dropout::{Dropout, dropout};
 pub use embedding::Embedding;
 pub use linear::Linear;
 pub use norm::{BatchNorm, BatchNorm1d, BatchNorm2d, BatchNorm3d, GroupNorm, InstanceNorm, LayerNorm, RmsNorm};
+pub use pooling::{
+    AdaptiveAvgPool1d, AdaptiveAvgPool2d, AdaptiveMaxPool1d, AdaptiveMaxPool2d, AvgPool1d, AvgPool2d, GlobalAvgPool, GlobalMaxPool,
+    MaxPool1d, MaxPool2d,
+};
 pub use recurrent::{Gru, Lstm, Rnn};
 pub use sequential::Sequential;
 pub use transformer::{TransformerDecoder, TransformerDecoderLayer, TransformerEncoder, TransformerEncoderLayer};

@@ -22,6 +22,7 @@ pub use op::{BinaryOp, Conv, Op, ReduceOp, UnaryOp, Window};
 pub use ops::Operand;
 pub use ops::convolution::{ConvOptions, Padding, PerAxis};
 pub use ops::create::{concat, stack};
+pub use ops::pooling::PoolOptions;
 pub use shape::Shape;
 pub use state::{Init, Initializer, Param, State, rng_seed, rng_step};
 pub use tensor::{Node, Tensor};

@@ -6,6 +6,7 @@ mod elementwise;
 mod indexing;
 mod linalg;
 mod operators;
+pub mod pooling;
 mod random;
 mod reduce;
 mod views;

@@ -2,6 +2,7 @@
 
 mod activations;
 mod edges;
+mod golden;
 mod gradients;
 mod initialisers;
 mod layers;
