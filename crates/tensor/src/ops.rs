@@ -1,14 +1,27 @@
 //! The methods of [`Tensor`](crate::Tensor), by theme. Most are composed from primitives; what they are composed of is their definition.
 
+mod activation;
+mod arithmetic;
+pub mod arrange;
 pub mod convolution;
 pub mod create;
+pub mod einsum;
 mod elementwise;
 mod indexing;
 mod linalg;
+mod matrices;
+mod norms;
 mod operators;
+mod padding;
+mod places;
 pub mod pooling;
 mod random;
 mod reduce;
+mod resize;
+mod scan;
+mod sequences;
+mod sorting;
+mod special;
 mod views;
 
 pub use operators::Operand;

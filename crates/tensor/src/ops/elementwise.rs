@@ -1,6 +1,5 @@
 //! Functions of each element: arithmetic by name, comparisons, choice, conversions.
 
-use std::f32::consts::LOG10_E;
 use std::panic::Location as CallerLocation;
 
 use super::Operand;
@@ -156,12 +155,6 @@ impl Tensor {
     #[track_caller]
     pub fn sigmoid(&self) -> Tensor {
         (self * 0.5).tanh() * 0.5 + 0.5
-    }
-
-    /// The logarithm to base 10.
-    #[track_caller]
-    pub fn log10(&self) -> Tensor {
-        self.log() * LOG10_E
     }
 
     /// Elements limited to `low..=high`; the gradient is 0 outside. An error when `low > high`.

@@ -35,7 +35,7 @@ impl Tensor {
 
     /// This tensor, which has had `axes` of `shape` removed, with them back as axes of size 1, so that it broadcasts against the original.
     #[track_caller]
-    fn keep_axes(&self, axes: &[isize], shape: &Shape) -> Tensor {
+    pub(crate) fn keep_axes(&self, axes: &[isize], shape: &Shape) -> Tensor {
         if self.error().is_some() {
             return self.clone();
         }
