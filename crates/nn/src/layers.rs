@@ -6,8 +6,10 @@ mod dropout;
 mod embedding;
 mod linear;
 mod norm;
+mod padding;
 mod pooling;
 mod recurrent;
+mod residual;
 mod sequential;
 mod transformer;
 
@@ -19,11 +21,15 @@ pub use dropout::{Dropout, dropout};
 pub use embedding::Embedding;
 pub use linear::Linear;
 pub use norm::{BatchNorm, BatchNorm1d, BatchNorm2d, BatchNorm3d, GroupNorm, InstanceNorm, LayerNorm, RmsNorm};
+pub use padding::{
+    CircularPad1d, CircularPad2d, ReflectionPad1d, ReflectionPad2d, ReplicationPad1d, ReplicationPad2d, ZeroPad1d, ZeroPad2d,
+};
 pub use pooling::{
     AdaptiveAvgPool1d, AdaptiveAvgPool2d, AdaptiveMaxPool1d, AdaptiveMaxPool2d, AvgPool1d, AvgPool2d, GlobalAvgPool, GlobalMaxPool,
     MaxPool1d, MaxPool2d,
 };
 pub use recurrent::{Gru, Lstm, Rnn};
+pub use residual::Residual;
 pub use sequential::Sequential;
 pub use transformer::{TransformerDecoder, TransformerDecoderLayer, TransformerEncoder, TransformerEncoderLayer};
 
@@ -43,6 +49,27 @@ impl Module for Flatten {
             return fail("Flatten", format!("the input {} has no axes after the batch axis", x.shape()));
         }
         x.flatten(1, -1)
+    }
+}
+
+/// One axis (negative counts from the end) made several, of these sizes: `Unflatten::new(1, [3, 28, 28])` undoes [`Flatten`]. PyTorch's `Unflatten`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Unflatten {
+    axis: isize,
+    sizes: Shape,
+}
+
+impl Unflatten {
+    /// For the axis and what becomes of it.
+    pub fn new(axis: isize, sizes: impl Into<Shape>) -> Unflatten {
+        Unflatten { axis, sizes: sizes.into() }
+    }
+}
+
+impl Module for Unflatten {
+    #[track_caller]
+    fn forward(&self, x: &Tensor, _: &Mode) -> Tensor {
+        x.unflatten(self.axis, &self.sizes)
     }
 }
 

@@ -20,10 +20,11 @@ mod schedule;
 pub use activation::{Elu, Gelu, GeluTanh, LeakyRelu, LogSoftmax, Relu, Sigmoid, Sign, Silu, Softmax, Softplus, Step, Tanh};
 pub use layers::{
     AdaptiveAvgPool1d, AdaptiveAvgPool2d, AdaptiveMaxPool1d, AdaptiveMaxPool2d, AttentionMask, AvgPool1d, AvgPool2d, BatchNorm,
-    BatchNorm1d, BatchNorm2d, BatchNorm3d, Conv1d, Conv2d, ConvTranspose1d, ConvTranspose2d, Dropout, Embedding, Flatten, GlobalAvgPool,
-    GlobalMaxPool, GroupNorm, Gru, InstanceNorm, LayerNorm, LearnedEncoding, Linear, Lstm, MaxPool1d, MaxPool2d, MultiHeadAttention,
-    PaddingMode, RmsNorm, Rnn, Sequential, SinusoidalEncoding, TransformerDecoder, TransformerDecoderLayer, TransformerEncoder,
-    TransformerEncoderLayer, scaled_dot_product_attention,
+    BatchNorm1d, BatchNorm2d, BatchNorm3d, CircularPad1d, CircularPad2d, Conv1d, Conv2d, ConvTranspose1d, ConvTranspose2d, Dropout,
+    Embedding, Flatten, GlobalAvgPool, GlobalMaxPool, GroupNorm, Gru, InstanceNorm, LayerNorm, LearnedEncoding, Linear, Lstm, MaxPool1d,
+    MaxPool2d, MultiHeadAttention, PaddingMode, ReflectionPad1d, ReflectionPad2d, ReplicationPad1d, ReplicationPad2d, Residual, RmsNorm,
+    Rnn, Sequential, SinusoidalEncoding, TransformerDecoder, TransformerDecoderLayer, TransformerEncoder, TransformerEncoderLayer,
+    Unflatten, ZeroPad1d, ZeroPad2d, scaled_dot_product_attention,
 };
 pub use loss::{
     CrossEntropy, HuberLoss, Loss, bce_with_logits, cross_entropy, hinge_loss, huber_loss, l1_loss, l1_penalty, l2_penalty, mse_loss,

@@ -133,7 +133,9 @@ impl Core {
             };
             x = match self.mode {
                 PaddingMode::Zeros => x.pad(&widths, 0.0),
-                other => return fail(self.name, format!("padding mode {other:?} is not there yet")),
+                PaddingMode::Reflect => x.pad_reflect(&widths),
+                PaddingMode::Replicate => x.pad_replicate(&widths),
+                PaddingMode::Circular => x.pad_circular(&widths),
             };
         }
         if self.rank == 1 { x.conv1d(weight, &options) } else { x.conv2d(weight, &options) }

@@ -76,7 +76,8 @@ fn check(name: &str, layer: &dyn Module, mode: Mode, run: impl Fn(&[Tensor], &Mo
         loss = loss + (y * Tensor::new(&weights, y.shape())).sum();
     }
     let wrt: Vec<&Tensor> = inputs.iter().chain(parameters.iter().map(|(_, param)| param.tensor())).collect();
-    let kinds = (0..inputs.len()).map(|i| ("grad_input", i.to_string())).chain(parameters.iter().map(|(path, _)| ("grad_param", path.clone())));
+    let kinds =
+        (0..inputs.len()).map(|i| ("grad_input", i.to_string())).chain(parameters.iter().map(|(path, _)| ("grad_param", path.clone())));
     let mut expected: Vec<(String, Values)> = wanted.into_iter().enumerate().map(|(i, v)| (format!("output {i}"), v)).collect();
     for ((kind, path), gradient) in kinds.zip(gradients(&loss, &wrt).unwrap()) {
         let key = (kind.to_string(), path);
@@ -220,6 +221,19 @@ fn convolution() {
     train("conv2d_depthwise", Conv2d::new(2, 2, 3).padding(Same).groups(2));
     train("conv_transpose1d", ConvTranspose1d::new(2, 3, 3).stride(2).padding(1).output_padding(1));
     train("conv_transpose2d", ConvTranspose2d::new(2, 4, [2, 3]).stride([2, 3]).padding([0, 1]).dilation([2, 1]).groups(2));
+}
+
+#[test]
+fn padding_modes() {
+    use PaddingMode::{Circular, Reflect, Replicate};
+    for (name, mode) in [("reflect", Reflect), ("replicate", Replicate), ("circular", Circular)] {
+        train(&format!("conv1d_{name}"), Conv1d::new(1, 2, 3).padding(2).padding_mode(mode));
+        train(&format!("conv2d_{name}"), Conv2d::new(1, 1, [3, 2]).padding(noyau_tensor::Padding::Same).padding_mode(mode));
+    }
+    train("zero_pad2d", ZeroPad2d::new([1, 2, 0, 1]));
+    train("reflection_pad2d", ReflectionPad2d::new([1, 2, 0, 1]));
+    train("replication_pad2d", ReplicationPad2d::new([1, 2, 3, 1]));
+    train("circular_pad2d", CircularPad2d::new([1, 2, 0, 1]));
 }
 
 #[test]
