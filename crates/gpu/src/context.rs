@@ -11,6 +11,7 @@ use crate::adapter::{AdapterInfo, adapter};
 use crate::choose::Tuning;
 use crate::memory::{ARENA_BYTES, Memory, States, Storage};
 use crate::pipelines::Pipelines;
+use crate::timing::Stamps;
 use crate::wait::signal;
 
 /// An open device: clones share it.
@@ -25,6 +26,7 @@ pub(crate) struct Device {
     pub pipelines: Pipelines,
     pub states: States,
     pub checked: AtomicBool,
+    pub stamps: Stamps,
     objects: AtomicU64,
     /// Buffers through which values come back, while nobody uses them.
     staging: Mutex<Vec<Storage>>,
@@ -48,7 +50,9 @@ impl Gpu {
     pub async fn open(index: usize) -> Result<Gpu> {
         let (adapter, info) = adapter(index).await?;
         // What is not used is not asked for.
-        let features = if info.subgroup.is_some() { wgpu::Features::SUBGROUP } else { wgpu::Features::empty() };
+        let subgroups = if info.subgroup.is_some() { wgpu::Features::SUBGROUP } else { wgpu::Features::empty() };
+        let stamps = Stamps::of(adapter.features());
+        let features = subgroups | stamps.features();
         let descriptor = wgpu::DeviceDescriptor {
             label: Some("noyau"),
             required_features: features,
@@ -80,6 +84,7 @@ impl Gpu {
             pipelines: Pipelines::default(),
             states: States::default(),
             checked: AtomicBool::new(false),
+            stamps,
             objects: AtomicU64::new(0),
             staging: Mutex::default(),
             fault,
@@ -138,6 +143,11 @@ impl Gpu {
         states: &mut dyn FnMut(&Arc<State>) -> Result<Memory>,
     ) -> Result<Executable> {
         Executable::load(self, plan, tuning, states).await
+    }
+
+    /// Whether it can say how long each launch takes: see [`Executable::run_timed`].
+    pub fn tells_time(&self) -> bool {
+        self.0.stamps != Stamps::None
     }
 
     /// How many GPU objects this room has made on the device: buffers, bind groups, layouts, modules, pipelines.
@@ -250,7 +260,8 @@ impl Device {
         Ok(words)
     }
 
-    async fn buffer(&self, bytes: u64, usage: wgpu::BufferUsages, what: &str) -> Result<Storage> {
+    /// A buffer for a purpose.
+    pub async fn buffer(&self, bytes: u64, usage: wgpu::BufferUsages, what: &str) -> Result<Storage> {
         // Whole vec4s, and never nothing: both are what bindings want.
         let size = bytes.max(1).next_multiple_of(16);
         let descriptor = wgpu::BufferDescriptor { label: Some(what), size, usage, mapped_at_creation: false };

@@ -13,22 +13,35 @@ use crate::context::Device;
 use crate::lower::{Home, Launch, Lowering};
 use crate::memory::{ALIGNMENT, ARENA_BYTES, Storage};
 use crate::pipelines::Pipeline;
-use crate::{Gpu, Memory};
+use crate::timing::Stopwatch;
+use crate::{Clock, Gpu, Memory};
 
 /// How many runs may wait for the device: enough to keep it busy, few enough that what they hold does not pile up.
 const IN_FLIGHT: usize = 12;
 
 /// A plan on a device, ready to run.
 pub struct Executable {
-    gpu: Gpu,
+    pub(crate) gpu: Gpu,
     plan: Arc<Plan>,
     storages: Vec<Storage>,
     homes: Vec<Home>,
-    launches: Vec<Launch>,
-    bound: Vec<(Arc<Pipeline>, wgpu::BindGroup)>,
+    pub(crate) launches: Vec<Launch>,
+    pub(crate) bound: Vec<(Arc<Pipeline>, wgpu::BindGroup)>,
     in_flight: VecDeque<wgpu::SubmissionIndex>,
+    /// Made by the first timed run.
+    pub(crate) stopwatch: Option<Stopwatch>,
+    stages: Vec<Stage>,
     /// Keeps the states' memory.
     _states: Vec<Memory>,
+}
+
+/// A part of what loading a plan takes.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Stage {
+    /// What was done.
+    pub name: &'static str,
+    /// For how many seconds; the stages follow each other.
+    pub seconds: f64,
 }
 
 impl std::fmt::Debug for Executable {
@@ -46,10 +59,17 @@ impl Executable {
     ) -> Result<Executable> {
         let device = &*gpu.0;
         device.check()?;
+        let clock = Clock::start();
+        let mut stages: Vec<Stage> = Vec::new();
+        let mut stage = |name| {
+            let before: f64 = stages.iter().map(|stage| stage.seconds).sum();
+            stages.push(Stage { name, seconds: clock.seconds() - before });
+        };
         let placed = Placed::new(device, &plan, states)?;
         let arenas: Vec<bool> = placed.storages.iter().map(|s| matches!(s, Planned::Arena(_) | Planned::State(_, true))).collect();
         let target = Target::of(gpu.info());
         let launches = Lowering { plan: &plan, homes: &placed.homes, arenas: &arenas, target: &target, tuning }.launches()?;
+        stage("lower");
 
         let mut storages = Vec::with_capacity(placed.storages.len());
         for planned in &placed.storages {
@@ -64,8 +84,10 @@ impl Executable {
                 device.write(&storages[home.storage], home.offset as u64 * 4, value.words());
             }
         }
+        stage("buffers");
         let modules: Vec<_> = launches.iter().map(|l| (&l.module, &l.bindings[..])).collect();
         let pipelines = device.pipelines.get(device, &modules).await?;
+        stage("pipelines");
         let bind = |(launch, pipeline): (&Launch, Arc<Pipeline>)| {
             let entry =
                 |(i, &s): (usize, &usize)| wgpu::BindGroupEntry { binding: i as u32, resource: storages[s].buffer.as_entire_binding() };
@@ -78,6 +100,7 @@ impl Executable {
         let bound = device.scoped(|| launches.iter().zip(pipelines).map(bind).collect()).await?;
         let largest = plan.outputs.iter().map(|b| plan.buffers[b.0].len() * 4).max().unwrap_or(0);
         device.prepare_reading(largest as u64).await?;
+        stage("bind");
         Ok(Executable {
             gpu: gpu.clone(),
             plan,
@@ -86,6 +109,8 @@ impl Executable {
             launches,
             bound,
             in_flight: VecDeque::with_capacity(IN_FLIGHT),
+            stopwatch: None,
+            stages,
             _states: placed.states,
         })
     }
@@ -121,11 +146,7 @@ impl Executable {
         let mut encoder = device.device.create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some("step") });
         {
             let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor { label: None, timestamp_writes: None });
-            for (launch, (pipeline, group)) in self.launches.iter().zip(&self.bound) {
-                pass.set_pipeline(&pipeline.pipeline);
-                pass.set_bind_group(0, group, &[]);
-                pass.dispatch_workgroups(launch.module.grid[0], launch.module.grid[1], 1);
-            }
+            (0..self.launches.len()).for_each(|launch| self.dispatch(&mut pass, launch));
         }
         let submission = device.queue.submit([encoder.finish()]);
         self.in_flight.push_back(submission);
@@ -155,6 +176,11 @@ impl Executable {
     /// How many dispatches a run makes.
     pub fn launches(&self) -> usize {
         self.launches.len()
+    }
+
+    /// What loading the plan took, stage by stage.
+    pub fn stages(&self) -> &[Stage] {
+        &self.stages
     }
 
     /// Each launch in words: its kernels, their variants, its grid.

@@ -3,21 +3,26 @@
 //! In the order in which data flows: [`adapters`] lists what there is; [`Gpu::open`] makes a device of one; [`Gpu::create`] puts a state's value into
 //! its memory; [`Gpu::load`] lowers a plan to launches (`lower` places buffers and merges kernels, `choose` picks variants), compiles their pipelines
 //! (`pipelines`) and binds everything once, as an [`Executable`]; [`Executable::run`] encodes one pass and submits it; [`Executable::read`] is the only point that waits.
+//! `timing` runs a step in parts, or with the device's clock beside it.
 //!
 //! Nothing here makes a GPU object in steady state; [`Gpu::objects_created`] counts them.
 
 mod adapter;
 mod choose;
+mod clock;
 mod context;
 mod executable;
 mod lower;
 mod memory;
 mod pipelines;
+mod timing;
 mod wait;
 
 pub use adapter::{AdapterInfo, AdapterLimits, DeviceKind, adapters};
 pub use choose::Tuning;
+pub use clock::Clock;
 pub use context::Gpu;
-pub use executable::Executable;
+pub use executable::{Executable, Stage};
 pub use memory::Memory;
 pub use noyau_shaders::{Rows, Variant};
+pub use timing::TimedRun;

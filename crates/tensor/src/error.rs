@@ -80,6 +80,14 @@ pub enum Error {
         /// The driver's words.
         message: String,
     },
+    /// A kernel computed something else than it should have: found by a session that validates.
+    #[error("device {device} computes wrong: {message}")]
+    WrongResult {
+        /// The device.
+        device: String,
+        /// Which kernel, what it stored and what it should have.
+        message: String,
+    },
     /// Training produced a NaN or an infinity.
     #[error("{message}")]
     NotFinite {

@@ -1,12 +1,14 @@
 //! Where steps run.
 
 use std::fmt;
+use std::ops::Range;
 use std::str::FromStr;
 use std::sync::Arc;
 
+use noyau_compile::plan::BufferId;
 use noyau_compile::{Limits, Plan};
 use noyau_cpu::Cpu;
-use noyau_gpu::{AdapterInfo, Gpu};
+use noyau_gpu::{AdapterInfo, Clock, Gpu, Stage, TimedRun};
 use noyau_tensor::{Array, Error, Result, State};
 
 /// A CPU or a GPU that steps run on. Clones are the same device.
@@ -306,6 +308,64 @@ impl Executable {
         match self {
             Executable::Cpu(e) => e.launches(),
             Executable::Gpu(e) => e.launches(),
+        }
+    }
+
+    /// The plan's kernels that a launch does, in order.
+    pub fn kernels_of(&self, launch: usize) -> Vec<usize> {
+        match self {
+            Executable::Cpu(_) => vec![launch],
+            Executable::Gpu(e) => e.kernels_of(launch).to_vec(),
+        }
+    }
+
+    /// How a launch does its kernels.
+    pub fn name_of(&self, launch: usize) -> String {
+        match self {
+            Executable::Cpu(_) => "on the CPU".into(),
+            Executable::Gpu(e) => e.name_of(launch),
+        }
+    }
+
+    /// Runs a part of the step.
+    pub fn run_launches(&mut self, launches: Range<usize>) -> Result<()> {
+        match self {
+            Executable::Cpu(e) => launches.into_iter().try_for_each(|kernel| e.run_kernel(kernel)),
+            Executable::Gpu(e) => e.run_launches(launches),
+        }
+    }
+
+    /// What is in a buffer of the plan now.
+    pub async fn read_buffer(&self, id: BufferId) -> Result<Array> {
+        match self {
+            Executable::Cpu(e) => e.read_buffer(id),
+            Executable::Gpu(e) => e.read_buffer(id).await,
+        }
+    }
+
+    /// What loading the plan took, where that is more than moments.
+    pub fn stages(&self) -> &[Stage] {
+        match self {
+            Executable::Cpu(_) => &[],
+            Executable::Gpu(e) => e.stages(),
+        }
+    }
+
+    /// Runs the step and says how long each launch took.
+    pub async fn run_timed(&mut self) -> Result<TimedRun> {
+        match self {
+            Executable::Cpu(e) => {
+                let clock = Clock::start();
+                let nanoseconds = || (clock.seconds() * 1e9) as u64;
+                let mut launches = Vec::with_capacity(e.launches());
+                for kernel in 0..e.launches() {
+                    let start = nanoseconds();
+                    e.run_kernel(kernel)?;
+                    launches.push(start..nanoseconds());
+                }
+                Ok(TimedRun { submit_seconds: 0.0, wait_seconds: clock.seconds(), read_seconds: 0.0, launches: Some(launches) })
+            }
+            Executable::Gpu(e) => e.run_timed().await,
         }
     }
 }

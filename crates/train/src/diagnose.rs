@@ -1,17 +1,14 @@
-//! Why a loss became NaN: the epoch is run again from its beginning, a step at a time, and the step at fault is computed once more in f64, operation by operation,
-//! until one gives what f32 cannot hold. Same seed, same bits: it happens again.
+//! Why a loss became NaN: the epoch is run again from its beginning, a step at a time, and the step at fault once more with each kernel looked at (see `watch`).
+//! Same seed, same bits: it happens again.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::ops::ControlFlow;
 
-use noyau_compile::Graph;
-use noyau_cpu::Values;
-use noyau_cpu::oracle::evaluate_with;
-use noyau_tensor::{Array, At, Error, Op, Param, Result, State};
+use noyau_tensor::{Array, Error, Param, Result};
 
-use crate::feed::{Feed, Parcel};
+use crate::feed::Feed;
 use crate::session::{Session, Spec, Step};
+use crate::watch::Checks;
 
 /// The values of all states at some moment.
 pub(crate) struct Snapshot {
@@ -75,7 +72,7 @@ async fn find(
                 place.insert(session.load(&arguments, step).await?)
             }
         };
-        parcel.launch(step)?;
+        parcel.launch(step).await?;
         let loss = step.read_async(0).await?.try_item()?;
         let after = Snapshot::take(session).await?;
         // Sums over the epoch are ours, and not finite because something else is not.
@@ -85,7 +82,13 @@ async fn find(
                 Some((param, _)) if loss.is_finite() => format!("`{}` became NaN or infinite", param.name()),
                 _ => format!("the loss became {loss}"),
             };
-            let cause = first_fault(step.graph(), &parcel, &before)?;
+            before.restore(session).await?;
+            let (arguments, step) = parts(size);
+            let mut step = session.load_checked(&arguments, step, Checks { finite: true, ..Checks::default() }).await?;
+            let cause = match parcel.launch(&mut step).await {
+                Err(Error::NotFinite { message }) => message,
+                other => other.map(|()| "but no kernel stored such a number when the step was run again".into())?,
+            };
             return Ok(format!(
                 "{what} at step {step_number} of epoch {epoch}: {cause}; try a lower learning rate, clipping the gradient, or look at the data"
             ));
@@ -93,29 +96,4 @@ async fn find(
         before = after;
     }
     Ok(format!("the loss was no longer finite in epoch {epoch}, but not when the epoch was run again"))
-}
-
-/// The first operation of a step whose result f32 cannot hold.
-fn first_fault(graph: &Graph, parcel: &Parcel, before: &Snapshot) -> Result<String> {
-    let inputs: Vec<Values> = parcel.arrays().into_iter().map(Values::from).collect();
-    let state_value = |state: &State| {
-        let found = before.values.iter().find(|(p, _)| p.state().id() == state.id()).map(|(_, v)| Values::from(v));
-        found
-            .or_else(|| state.initial_value(0).ok().map(|v| Values::from(&v)))
-            .unwrap_or_else(|| Values::full(state.shape(), noyau_tensor::Scalar::new(0.0, state.dtype())))
-    };
-    let mut fault = None;
-    evaluate_with(graph, &inputs, &state_value, &mut |id, values| {
-        let node = graph.node(id);
-        let bad = |x: &f64| x.is_nan() || x.abs() > f64::from(f32::MAX);
-        if !node.dtype.is_float() || matches!(node.op, Op::Full(_)) || !values.data.iter().any(bad) {
-            return ControlFlow::Continue(());
-        }
-        let found = values.data.iter().copied().find(bad).unwrap_or(f64::NAN);
-        let kind = if found.is_nan() { "NaN" } else { "a number too large for f32" };
-        fault =
-            Some(format!("{} of {}{} was the first operation to give {kind} ({})", node.op, node.dtype, node.shape, At(&node.location)));
-        ControlFlow::Break(())
-    })?;
-    Ok(fault.unwrap_or_else(|| "no single operation is at fault in exact arithmetic: rounding or a sum too large for f32".into()))
 }

@@ -89,15 +89,12 @@ impl Parcel {
         }
     }
 
-    pub fn launch(&self, step: &mut CompiledStep) -> Result<()> {
-        match self {
-            Parcel::Arrays(batch) => step.launch_with(&[&batch.x, &batch.y]),
-            Parcel::Index(index) => step.launch_with(&[index]),
-        }
+    pub async fn launch(&self, step: &mut CompiledStep) -> Result<()> {
+        step.launch_with_async(&self.arrays()).await
     }
 
     /// The arguments, as `launch` passes them.
-    pub fn arrays(&self) -> Vec<&Array> {
+    fn arrays(&self) -> Vec<&Array> {
         match self {
             Parcel::Arrays(batch) => vec![&batch.x, &batch.y],
             Parcel::Index(index) => vec![index],

@@ -1,12 +1,16 @@
 //! A device with the states that live on it, and the steps compiled for it.
 
 use std::collections::{HashMap, HashSet};
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use noyau_compile::{Graph, Options, Plan, compile};
 use noyau_tensor::{Array, DType, Error, Op, Param, Result, Shape, State, Tensor, rng_seed, rng_step};
 
+use serde_json::json;
+
 use crate::device::{Device, Executable, Memory};
+use crate::watch::{Checks, Tracer, Watch, Watching, args, launch_name, unshared};
 
 /// A device, the values of all states that programs have used on it, and the seed that they came from.
 ///
@@ -22,6 +26,7 @@ struct Inner {
     seed: u64,
     fuse: bool,
     states: Mutex<States>,
+    watching: Arc<Watching>,
 }
 
 #[derive(Default)]
@@ -94,12 +99,46 @@ impl Session {
 
     /// A session whose steps run one kernel an operation when `fuse` is false: slower, to check fusion against.
     pub fn with_options(device: Device, seed: u64, fuse: bool) -> Session {
-        Session { inner: Arc::new(Inner { device, seed, fuse, states: Mutex::default() }) }
+        Session { inner: Arc::new(Inner { device, seed, fuse, states: Mutex::default(), watching: Arc::default() }) }
     }
 
     /// The device.
     pub fn device(&self) -> &Device {
         &self.inner.device
+    }
+
+    /// Whether steps compiled from now on check each kernel that they run: what it stored is compared with what it has to store, worked out on the host with the
+    /// room that rounding needs. A run fails with [`Error::WrongResult`] at the first kernel that differs, which it names with its sizes and source line.
+    ///
+    /// On a GPU this finds mistakes of kernels and drivers, on the CPU those of its executor. It takes some hundred times as long as a run, and memory for all
+    /// intermediate values. A sum of several thousand terms hides a mistake in one of them.
+    pub fn validate(&self, on: bool) {
+        self.inner.watching.set_validate(on);
+    }
+
+    /// Whether steps compiled from now on look for NaN and infinities in all that their kernels store. A run fails with [`Error::NotFinite`] at the first, naming the
+    /// kernel, how many elements are none, and the operation that made them.
+    ///
+    /// It takes as long as running launch by launch and reading all values back does.
+    pub fn check_finite(&self, on: bool) {
+        self.inner.watching.set_check_finite(on);
+    }
+
+    /// Begins to write down what happens when, on the host and on the device: compiling, and the first 32 runs of each step, kernel by kernel. The file, in the form that
+    /// ui.perfetto.dev and chrome://tracing open, is written by [`Session::finish_trace`] or when the session ends.
+    ///
+    /// A run that is written down waits for the device; others are as ever. Steps that validate or check show as one event. Fails where no file can be written.
+    pub fn trace(&self, path: impl AsRef<Path>) -> Result<()> {
+        let tracer = Tracer::new(path.as_ref(), self.inner.device.adapter())?;
+        match self.inner.watching.set_tracer(Some(Arc::new(tracer))) {
+            Some(before) => before.finish(),
+            None => Ok(()),
+        }
+    }
+
+    /// Writes the trace that [`Session::trace`] began, and ends it; does nothing when there is none.
+    pub fn finish_trace(&self) -> Result<()> {
+        self.inner.watching.set_tracer(None).map_or(Ok(()), |tracer| tracer.finish())
     }
 
     fn states(&self) -> MutexGuard<'_, States> {
@@ -175,7 +214,7 @@ impl Session {
     /// The value of an expression, with the states as they are now.
     pub async fn eval_async(&self, tensor: &Tensor) -> Result<Array> {
         let mut step = self.load(&[], Step::returns(tensor)).await?;
-        step.launch()?;
+        step.launch_async().await?;
         step.read_async(0).await
     }
 
@@ -197,6 +236,18 @@ impl Session {
     }
 
     pub(crate) async fn load(&self, arguments: &[Spec], step: Step) -> Result<CompiledStep> {
+        self.load_checked(arguments, step, self.inner.watching.checks()).await
+    }
+
+    pub(crate) async fn load_checked(&self, arguments: &[Spec], step: Step, checks: Checks) -> Result<CompiledStep> {
+        let tracer = self.inner.watching.tracer();
+        let now = || tracer.as_ref().map_or(0.0, |tracer| tracer.now());
+        let event = |name: &str, start: f64, about: serde_json::Map<_, _>| {
+            if let Some(tracer) = &tracer {
+                tracer.host(name, start, about);
+            }
+        };
+        let begun = now();
         let declared: Vec<(Shape, DType)> = arguments.iter().map(|spec| (spec.shape.clone(), spec.dtype)).collect();
         let outputs: Vec<&Tensor> = step.outputs.iter().collect();
         let mut updates: Vec<(Arc<State>, Tensor)> =
@@ -208,13 +259,38 @@ impl Session {
             updates.push((Arc::clone(counter.state()), counter.tensor() + 1));
             graph = Graph::trace(&declared, &outputs, &updates)?;
         }
+        event("graph", begun, args([("nodes", json!(graph.nodes.len()))]));
+        let start = now();
         for state in states_of(&graph) {
             self.begin_state(&state).await?;
         }
+        event("states", start, args([]));
+        let start = now();
         let options = Options { limits: self.inner.device.limits(), fuse: self.inner.fuse };
-        let plan = Arc::new(compile(&graph, options)?);
-        let executable = self.inner.device.load(Arc::clone(&plan), &mut |state| self.memory_of(state)).await?;
-        Ok(CompiledStep { executable, graph, plan })
+        let mut plan = compile(&graph, options)?;
+        event("plan", start, args([("kernels", json!(plan.kernels.len()))]));
+        if checks.any() {
+            plan = unshared(&plan);
+        }
+        let plan = Arc::new(plan);
+        let start = now();
+        let executable = self.load_plan(&plan).await?;
+        if let Some(tracer) = &tracer {
+            let mut from = start;
+            for stage in executable.stages() {
+                tracer.host_span(stage.name, from..from + stage.seconds * 1e6, args([]));
+                from += stage.seconds * 1e6;
+            }
+        }
+        event("load", start, args([("launches", json!(executable.launches()))]));
+        event("compile", begun, args([]));
+        let watch = checks.any().then(|| Watch::new(checks, &executable, self.inner.device.adapter()));
+        Ok(CompiledStep { executable, graph, plan, watch, watching: Arc::clone(&self.inner.watching), runs: 0 })
+    }
+
+    /// A plan on the session's device, with its states.
+    pub(crate) async fn load_plan(&self, plan: &Arc<Plan>) -> Result<Executable> {
+        self.inner.device.load(Arc::clone(plan), &mut |state| self.memory_of(state)).await
     }
 }
 
@@ -241,6 +317,22 @@ pub struct CompiledStep {
     executable: Executable,
     graph: Graph,
     plan: Arc<Plan>,
+    /// What each run is checked for.
+    watch: Option<Watch>,
+    watching: Arc<Watching>,
+    /// How often it has run.
+    runs: usize,
+}
+
+/// How long a launch took: see [`CompiledStep::timings_async`].
+#[derive(Clone, Debug, PartialEq)]
+pub struct Timing {
+    /// The names of its kernels.
+    pub name: String,
+    /// The plan's kernels that it did, in order. Neighbouring launches may have done parts of one kernel.
+    pub kernels: Vec<usize>,
+    /// Its time on the device, in nanoseconds.
+    pub nanoseconds: u64,
 }
 
 impl CompiledStep {
@@ -253,12 +345,73 @@ impl CompiledStep {
             let message = format!("the step takes {dtype}{shape}, got {}{}", value.dtype(), value.shape());
             return Err(Error::argument(format!("argument {argument}"), message));
         }
-        self.executable.write(argument, value)
+        let Some(tracer) = self.tracer() else { return self.executable.write(argument, value) };
+        let start = tracer.now();
+        self.executable.write(argument, value)?;
+        tracer.host("upload", start, args([("argument", json!(argument)), ("bytes", json!(value.len() * 4))]));
+        Ok(())
     }
 
-    /// Runs the step with the arguments as they are, without waiting for it: one submission on a GPU.
+    /// Where the next run is to be written down.
+    fn tracer(&self) -> Option<Arc<Tracer>> {
+        self.watching.tracer().filter(|tracer| tracer.wants(self.runs))
+    }
+
+    /// Runs the step with the arguments as they are, without waiting for it: one submission on a GPU. A step that is checked or traced is waited for all the same,
+    /// which a browser cannot do here: it takes [`CompiledStep::launch_async`].
     pub fn launch(&mut self) -> Result<()> {
-        self.executable.run()
+        if self.watch.is_none() && self.tracer().is_none() {
+            self.runs += 1;
+            return self.executable.run();
+        }
+        #[cfg(not(target_arch = "wasm32"))]
+        return pollster::block_on(self.launch_async());
+        #[cfg(target_arch = "wasm32")]
+        return Err(Error::argument("launch", "a step that is checked or traced must be waited for: use launch_async"));
+    }
+
+    /// As [`CompiledStep::launch`]; waits for the device only when the step is checked or traced.
+    pub async fn launch_async(&mut self) -> Result<()> {
+        let tracer = self.tracer();
+        let run = self.runs;
+        self.runs += 1;
+        let start = tracer.as_ref().map_or(0.0, |tracer| tracer.now());
+        if let Some(watch) = &self.watch {
+            let result = watch.run(&self.graph, &self.plan, &mut self.executable).await;
+            if let Some(tracer) = &tracer {
+                tracer.host("checked step", start, args([("run", json!(run))]));
+            }
+            return result;
+        }
+        let Some(tracer) = tracer else { return self.executable.run() };
+        let timed = self.executable.run_timed().await?;
+        // What went before the submission: waiting for earlier work.
+        let end = tracer.now();
+        let [submit, wait, read] = [timed.submit_seconds, timed.wait_seconds, timed.read_seconds].map(|seconds| seconds * 1e6);
+        let submitted = (end - read - wait).max(start);
+        if let Executable::Gpu(_) = self.executable {
+            tracer.host_span("submit", (submitted - submit).max(start)..submitted, args([]));
+            tracer.host_span("wait", submitted..end - read, args([]));
+            tracer.host_span("read times", end - read..end, args([]));
+        }
+        tracer.host_span("step", start..end, args([("run", json!(run)), ("launches", json!(self.executable.launches()))]));
+        match &timed.launches {
+            Some(times) => tracer.launches(&self.plan, &self.executable, times, submitted, end - read, run),
+            None => tracer.whole_run(self.executable.launches(), submitted..end - read, run),
+        }
+        Ok(())
+    }
+
+    /// Runs the step once with the arguments as they are, waits for it, and says how long each launch took by the device's clock. `None` on a GPU that does not
+    /// tell the time; on the CPU kernels are timed by the host's clock.
+    pub async fn timings_async(&mut self) -> Result<Option<Vec<Timing>>> {
+        self.runs += 1;
+        let timed = self.executable.run_timed().await?;
+        let timing = |(launch, time): (usize, &std::ops::Range<u64>)| {
+            let kernels = self.executable.kernels_of(launch);
+            Timing { name: launch_name(&self.plan, &kernels), kernels, nanoseconds: time.end - time.start }
+        };
+        Ok(timed.launches.map(|launches| launches.iter().enumerate().map(timing).collect()))
     }
 
     /// A result of the last run, by position: waits for the device.
@@ -266,25 +419,39 @@ impl CompiledStep {
         let Some(&id) = self.graph.outputs.get(output) else {
             return Err(Error::argument(format!("result {output}"), format!("the step returns {} values", self.graph.outputs.len())));
         };
+        // The last run's number: its result belongs with it.
+        let tracer = self.watching.tracer().filter(|tracer| tracer.wants(self.runs.saturating_sub(1)));
+        let start = tracer.as_ref().map_or(0.0, |tracer| tracer.now());
         let array = self.executable.read(output).await?;
+        if let Some(tracer) = tracer {
+            tracer.host("read", start, args([("result", json!(output)), ("bytes", json!(array.len() * 4))]));
+        }
         let node = self.graph.node(id);
         Array::from_words(&node.shape, array.dtype(), array.words().to_vec())
     }
 
     /// Sets all arguments and launches.
     pub fn launch_with(&mut self, arguments: &[&Array]) -> Result<()> {
+        self.write_all(arguments)?;
+        self.launch()
+    }
+
+    /// As [`CompiledStep::launch_with`]; see [`CompiledStep::launch_async`].
+    pub async fn launch_with_async(&mut self, arguments: &[&Array]) -> Result<()> {
+        self.write_all(arguments)?;
+        self.launch_async().await
+    }
+
+    fn write_all(&mut self, arguments: &[&Array]) -> Result<()> {
         if arguments.len() != self.graph.inputs.len() {
             return Err(Error::argument("arguments", format!("the step takes {}, got {}", self.graph.inputs.len(), arguments.len())));
         }
-        for (i, value) in arguments.iter().enumerate() {
-            self.write(i, value)?;
-        }
-        self.launch()
+        arguments.iter().enumerate().try_for_each(|(i, value)| self.write(i, value))
     }
 
     /// Launches with these arguments and returns all results.
     pub async fn run_async(&mut self, arguments: &[&Array]) -> Result<Vec<Array>> {
-        self.launch_with(arguments)?;
+        self.launch_with_async(arguments).await?;
         let mut results = Vec::with_capacity(self.graph.outputs.len());
         for i in 0..self.graph.outputs.len() {
             results.push(self.read_async(i).await?);
@@ -295,6 +462,14 @@ impl CompiledStep {
     /// Kernel launches a run: dispatches on a GPU, kernels on the CPU.
     pub fn launches(&self) -> usize {
         self.executable.launches()
+    }
+
+    /// Runs something else than the plan, which stays what runs are checked by: a device that computes wrong, for tests.
+    #[cfg(test)]
+    pub(crate) fn replace_plan(&mut self, session: &Session, alter: impl FnOnce(&mut Plan)) {
+        let mut plan = Plan::clone(&self.plan);
+        alter(&mut plan);
+        self.executable = pollster::block_on(session.load_plan(&Arc::new(plan))).expect("the altered plan loads");
     }
 
     /// The step as traced.
@@ -341,6 +516,11 @@ impl CompiledStep {
     /// [`CompiledStep::read_async`], waiting for it.
     pub fn read(&self, output: usize) -> Result<Array> {
         pollster::block_on(self.read_async(output))
+    }
+
+    /// [`CompiledStep::timings_async`], waiting for it.
+    pub fn timings(&mut self) -> Result<Option<Vec<Timing>>> {
+        pollster::block_on(self.timings_async())
     }
 
     /// [`CompiledStep::run_async`], waiting for it.

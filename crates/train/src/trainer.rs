@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 use noyau_data::{Dataset, Loader};
+use noyau_gpu::Clock;
 use noyau_nn::{Loss, Mode, Module, Optimizer, Sgd, cross_entropy};
 use noyau_tensor::{Array, DType, Error, Param, Result, Tensor};
 
 use crate::checkpoint;
-use crate::clock::Clock;
 use crate::device::Device;
 use crate::diagnose::{self, Snapshot};
 use crate::feed::Feed;
@@ -209,12 +209,12 @@ impl Trainer {
                 let Some(parcel) = batches.take()? else { break };
                 let size = parcel.len();
                 if size == sizes[0] {
-                    parcel.launch(&mut step)?;
+                    parcel.launch(&mut step).await?;
                 } else {
                     let Some(step) = steps.get_mut(&size) else {
                         return Err(Error::Internal(format!("no step was compiled for a batch of {size}")));
                     };
-                    parcel.launch(step)?;
+                    parcel.launch(step).await?;
                 }
                 samples += size;
                 batches.recycle(parcel);
@@ -420,7 +420,7 @@ impl Evaluator {
         let mut batches = self.feed.epoch(0);
         while let Some(parcel) = batches.take()? {
             let Some(step) = self.steps.get_mut(&parcel.len()) else { return Err(Error::Internal("no step for this batch size".into())) };
-            parcel.launch(step)?;
+            parcel.launch(step).await?;
             batches.recycle(parcel);
         }
         let samples = self.feed.loader.samples() as f64;

@@ -1,12 +1,14 @@
 //! Time that has passed.
 
 /// A stopwatch. In a browser, where the standard library has no clock, it stands still and a page brings its own.
-pub(crate) struct Clock {
+#[derive(Clone, Copy, Debug)]
+pub struct Clock {
     #[cfg(not(target_arch = "wasm32"))]
     start: std::time::Instant,
 }
 
 impl Clock {
+    /// Starts it.
     pub fn start() -> Clock {
         Clock {
             #[cfg(not(target_arch = "wasm32"))]
