@@ -10,6 +10,7 @@ mod padding;
 mod pooling;
 mod recurrent;
 mod residual;
+mod resize;
 mod sequential;
 mod transformer;
 
@@ -30,6 +31,7 @@ pub use pooling::{
 };
 pub use recurrent::{Gru, Lstm, Rnn};
 pub use residual::Residual;
+pub use resize::Upsample;
 pub use sequential::Sequential;
 pub use transformer::{TransformerDecoder, TransformerDecoderLayer, TransformerEncoder, TransformerEncoderLayer};
 

@@ -24,7 +24,7 @@ pub use layers::{
     Embedding, Flatten, GlobalAvgPool, GlobalMaxPool, GroupNorm, Gru, InstanceNorm, LayerNorm, LearnedEncoding, Linear, Lstm, MaxPool1d,
     MaxPool2d, MultiHeadAttention, PaddingMode, ReflectionPad1d, ReflectionPad2d, ReplicationPad1d, ReplicationPad2d, Residual, RmsNorm,
     Rnn, Sequential, SinusoidalEncoding, TransformerDecoder, TransformerDecoderLayer, TransformerEncoder, TransformerEncoderLayer,
-    Unflatten, ZeroPad1d, ZeroPad2d, scaled_dot_product_attention,
+    Unflatten, Upsample, ZeroPad1d, ZeroPad2d, scaled_dot_product_attention,
 };
 pub use loss::{
     CrossEntropy, HuberLoss, Loss, bce_with_logits, cross_entropy, hinge_loss, huber_loss, l1_loss, l1_penalty, l2_penalty, mse_loss,

@@ -116,14 +116,25 @@ impl Recurrent {
         let mut all = Vec::new();
         for (i, direction) in self.directions.iter().enumerate() {
             let suffix = suffix(i / self.ways(), i % self.ways() == 1);
-            all.push((format!("weight_ih_{suffix}"), direction.weight_ih.clone()));
-            all.push((format!("weight_hh_{suffix}"), direction.weight_hh.clone()));
-            if let Some([ih, hh]) = &direction.biases {
+            let Direction { weight_ih, weight_hh, biases } = direction;
+            all.push((format!("weight_ih_{suffix}"), weight_ih.clone()));
+            all.push((format!("weight_hh_{suffix}"), weight_hh.clone()));
+            if let Some([ih, hh]) = biases {
                 all.push((format!("bias_ih_{suffix}"), ih.clone()));
                 all.push((format!("bias_hh_{suffix}"), hh.clone()));
             }
         }
         all
+    }
+
+    fn parameters_mut(&mut self) -> Vec<(String, &mut Param)> {
+        let names: Vec<String> = self.parameters().into_iter().map(|(name, _)| name).collect();
+        let mut all = Vec::new();
+        for Direction { weight_ih, weight_hh, biases } in &mut self.directions {
+            all.extend([weight_ih, weight_hh]);
+            all.extend(biases.iter_mut().flatten());
+        }
+        names.into_iter().zip(all).collect()
     }
 
     /// Whether the layer can run on `x` from these states.
@@ -143,6 +154,10 @@ impl Recurrent {
         if time == 0 {
             return Err(fail(self.name, format!("the input {} has no time steps", x.shape())));
         }
+        if let Some(param) = self.misfit() {
+            let message = format!("`{}` has been replaced by one of shape {}", param.name(), param.shape());
+            return Err(fail(self.name, message));
+        }
         let wanted = [self.directions.len(), batch, self.hidden];
         for state in states {
             if state.error().is_some() {
@@ -160,6 +175,24 @@ impl Recurrent {
         Ok(())
     }
 
+    /// A parameter that has been replaced by one of another shape.
+    fn misfit(&self) -> Option<&Param> {
+        let rows = self.hidden * self.cell.gates();
+        for (i, Direction { weight_ih, weight_hh, biases }) in self.directions.iter().enumerate() {
+            let features = if i < self.ways() { self.inputs } else { self.hidden * self.ways() };
+            if weight_ih.shape()[..] != [rows, features] {
+                return Some(weight_ih);
+            }
+            if weight_hh.shape()[..] != [rows, self.hidden] {
+                return Some(weight_hh);
+            }
+            if let Some(bad) = biases.iter().flatten().find(|bias| bias.shape()[..] != [rows]) {
+                return Some(bad);
+            }
+        }
+        None
+    }
+
     /// The values of all time steps `[batch, time, hidden * directions]` and the final states, each `[layers * directions, batch, hidden]`. No initial
     /// states are zeros.
     #[track_caller]
@@ -173,6 +206,9 @@ impl Recurrent {
         for layer in 0..self.layers {
             if layer > 0 {
                 x = dropout(&x, self.dropout, mode);
+                if x.error().is_some() {
+                    return (x.clone(), vec![x; self.cell.states()]);
+                }
             }
             let mut sides = Vec::with_capacity(self.ways());
             for reverse in 0..self.ways() {

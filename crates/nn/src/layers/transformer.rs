@@ -15,7 +15,7 @@ use super::dropout::dropout;
 use super::{LayerNorm, Linear, MultiHeadAttention};
 use crate::activation::relu;
 use crate::module::named_buffers;
-use crate::{Mode, Module, named};
+use crate::{Mode, Module};
 
 /// What a layer is made from.
 #[derive(Clone)]
@@ -58,15 +58,17 @@ impl Settings {
         if self.bias { norm } else { norm.without_bias() }
     }
 
-    #[track_caller]
-    fn feed_forward(&self) -> FeedForward {
-        FeedForward { linear1: self.linear(self.d_model, self.dim_feedforward), linear2: self.linear(self.dim_feedforward, self.d_model) }
-    }
-
     /// `x` with the result of a part of the layer added: normalised before the part (`norm_first`) or after the sum.
     #[track_caller]
     fn before(&self, x: &Tensor, norm: &LayerNorm, mode: &Mode) -> Tensor {
         if self.norm_first { norm.forward(x, mode) } else { x.clone() }
+    }
+
+    /// What each place goes through by itself.
+    #[track_caller]
+    fn feed_forward(&self, x: &Tensor, linear1: &Linear, linear2: &Linear, mode: &Mode) -> Tensor {
+        let hidden = self.activation.forward(&linear1.forward(x, mode), mode);
+        linear2.forward(&dropout(&hidden, self.dropout, mode), mode)
     }
 
     /// The other half of [`Settings::before`].
@@ -89,25 +91,6 @@ impl fmt::Debug for Settings {
             .field("eps", &self.eps)
             .field("causal", &self.causal)
             .finish_non_exhaustive()
-    }
-}
-
-/// The two layers that each place goes through by itself.
-#[derive(Clone, Debug)]
-struct FeedForward {
-    linear1: Linear,
-    linear2: Linear,
-}
-
-impl FeedForward {
-    #[track_caller]
-    fn forward(&self, x: &Tensor, settings: &Settings, mode: &Mode) -> Tensor {
-        let hidden = settings.activation.forward(&self.linear1.forward(x, mode), mode);
-        self.linear2.forward(&dropout(&hidden, settings.dropout, mode), mode)
-    }
-
-    fn parameters(&self) -> Vec<(String, Param)> {
-        [named("linear1", &self.linear1), named("linear2", &self.linear2)].concat()
     }
 }
 

@@ -237,6 +237,14 @@ fn padding_modes() {
 }
 
 #[test]
+fn resizing() {
+    train("upsample_nearest", Upsample::new(2));
+    train("upsample_nearest_size", Upsample::to_size([5, 4]));
+    train("upsample_bilinear", Upsample::new(2).linear());
+    train("upsample_bilinear_corners", Upsample::to_size([4, 5]).align_corners());
+}
+
+#[test]
 fn pooling() {
     train("max_pool1d", MaxPool1d::new(2));
     train("max_pool1d_ceil", MaxPool1d::new(2).ceil_mode(true));

@@ -8,6 +8,7 @@ mod initialisers;
 mod layers;
 mod losses;
 mod metrics;
+mod misfits;
 mod optimizers;
 mod oracle;
 mod plans;

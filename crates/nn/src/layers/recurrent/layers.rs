@@ -1,6 +1,6 @@
 //! The recurrent layers as people use them.
 
-use noyau_tensor::{Param, Tensor};
+use noyau_tensor::{Error, Init, Param, Tensor};
 
 use super::Recurrent;
 use super::cells::Cell;
@@ -64,6 +64,28 @@ macro_rules! common {
                 self.0.bias = false;
                 self.0.make();
                 self
+            }
+
+            /// With another initialisation of the parameters whose names begin with `name`: `.init("weight_hh", init::orthogonal(1.0))`. Later options
+            /// that make parameters anew undo it.
+            #[track_caller]
+            pub fn init(mut self, name: &str, init: Init) -> $layer {
+                let mut found = false;
+                for (path, param) in self.0.parameters_mut() {
+                    if path.starts_with(name) {
+                        *param = Param::new(path, param.shape(), init.clone());
+                        found = true;
+                    }
+                }
+                if !found && self.0.problem.is_none() {
+                    self.0.problem = Some(Error::argument($name, format!("no parameter's name begins with `{name}`")));
+                }
+                self
+            }
+
+            /// The parameters with their names, to be replaced: by one that another layer has, say.
+            pub fn parameters_mut(&mut self) -> Vec<(String, &mut Param)> {
+                self.0.parameters_mut()
             }
 
             /// With dropout of what each layer but the last gives.

@@ -2,8 +2,8 @@
 
 use noyau_tensor::{Param, Tensor};
 
-use super::super::{AttentionMask, LayerNorm, MultiHeadAttention};
-use super::{FeedForward, Settings, named_buffers, options, stack_values, stacked};
+use super::super::{AttentionMask, LayerNorm, Linear, MultiHeadAttention};
+use super::{Settings, named_buffers, options, stack_values, stacked};
 use crate::fault::fail;
 use crate::{Mode, Module, named};
 
@@ -27,7 +27,10 @@ pub struct TransformerDecoderLayer {
     pub norm2: LayerNorm,
     /// Normalises for the two layers.
     pub norm3: LayerNorm,
-    feed_forward: FeedForward,
+    /// The first of the two layers.
+    pub linear1: Linear,
+    /// The second of the two layers.
+    pub linear2: Linear,
     settings: Settings,
 }
 
@@ -48,7 +51,8 @@ impl TransformerDecoderLayer {
             norm1: settings.norm(),
             norm2: settings.norm(),
             norm3: settings.norm(),
-            feed_forward: settings.feed_forward(),
+            linear1: settings.linear(settings.d_model, settings.dim_feedforward),
+            linear2: settings.linear(settings.dim_feedforward, settings.d_model),
             settings,
         }
     }
@@ -71,7 +75,7 @@ impl TransformerDecoderLayer {
         let (attended, _) = self.multihead_attn.run(&seen, memory, memory, memory_mask, mode);
         let x = settings.after(&x, &attended, &self.norm2, mode);
         let seen = settings.before(&x, &self.norm3, mode);
-        settings.after(&x, &self.feed_forward.forward(&seen, settings, mode), &self.norm3, mode)
+        settings.after(&x, &settings.feed_forward(&seen, &self.linear1, &self.linear2, mode), &self.norm3, mode)
     }
 }
 
@@ -94,7 +98,8 @@ impl Module for TransformerDecoderLayer {
         [
             named("self_attn", &self.self_attn),
             named("multihead_attn", &self.multihead_attn),
-            self.feed_forward.parameters(),
+            named("linear1", &self.linear1),
+            named("linear2", &self.linear2),
             named("norm1", &self.norm1),
             named("norm2", &self.norm2),
             named("norm3", &self.norm3),

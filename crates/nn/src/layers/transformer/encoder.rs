@@ -2,8 +2,8 @@
 
 use noyau_tensor::{Param, Tensor};
 
-use super::super::{AttentionMask, LayerNorm, MultiHeadAttention};
-use super::{FeedForward, Settings, named_buffers, options, stack_values, stacked};
+use super::super::{AttentionMask, LayerNorm, Linear, MultiHeadAttention};
+use super::{Settings, named_buffers, options, stack_values, stacked};
 use crate::{Mode, Module, named};
 
 /// Self-attention, then two layers for each place by itself, each with a residual connection, dropout and normalisation: `[.., time, d_model]`, batch first.
@@ -19,7 +19,10 @@ pub struct TransformerEncoderLayer {
     pub norm1: LayerNorm,
     /// Normalises for the two layers.
     pub norm2: LayerNorm,
-    feed_forward: FeedForward,
+    /// The first of the two layers.
+    pub linear1: Linear,
+    /// The second of the two layers.
+    pub linear2: Linear,
     settings: Settings,
 }
 
@@ -38,7 +41,8 @@ impl TransformerEncoderLayer {
             self_attn: settings.attention(settings.causal),
             norm1: settings.norm(),
             norm2: settings.norm(),
-            feed_forward: settings.feed_forward(),
+            linear1: settings.linear(settings.d_model, settings.dim_feedforward),
+            linear2: settings.linear(settings.dim_feedforward, settings.d_model),
             settings,
         }
     }
@@ -58,7 +62,7 @@ impl TransformerEncoderLayer {
         let (attended, _) = self.self_attn.run(&seen, &seen, &seen, mask, mode);
         let x = settings.after(x, &attended, &self.norm1, mode);
         let seen = settings.before(&x, &self.norm2, mode);
-        settings.after(&x, &self.feed_forward.forward(&seen, settings, mode), &self.norm2, mode)
+        settings.after(&x, &settings.feed_forward(&seen, &self.linear1, &self.linear2, mode), &self.norm2, mode)
     }
 }
 
@@ -71,7 +75,8 @@ impl Module for TransformerEncoderLayer {
     fn parameters(&self) -> Vec<(String, Param)> {
         [
             named("self_attn", &self.self_attn),
-            self.feed_forward.parameters(),
+            named("linear1", &self.linear1),
+            named("linear2", &self.linear2),
             named("norm1", &self.norm1),
             named("norm2", &self.norm2),
             named("activation", &*self.settings.activation),
