@@ -108,7 +108,9 @@ fn unfused_agrees_with_fused() {
             same(&fused, &unfused)
         }))
     });
-    assert!(kernels.1 > 2 * kernels.0, "{} kernels fused, {} unfused: was anything fused at all?", kernels.0, kernels.1);
+    // A part of the list may have nothing to fuse.
+    let whole = std::env::var_os("NOYAU_CASE").is_none();
+    assert!(!whole || kernels.1 > 2 * kernels.0, "{} kernels fused, {} unfused: was anything fused at all?", kernels.0, kernels.1);
 }
 
 #[test]

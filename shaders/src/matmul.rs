@@ -13,7 +13,7 @@ use noyau_tensor::{Error, Result};
 
 use crate::body::{Printer, views};
 use crate::place::Axes;
-use crate::text::{Sum, Text};
+use crate::text::Text;
 use crate::{Layout, Phase};
 
 /// How a product is computed.
@@ -79,13 +79,8 @@ pub fn matmul(id: usize, name: &str, kernel: &Matmul, layout: &Layout, variant: 
 /// Refuses products whose places do not fit 32 bits.
 fn check(kernel: &Matmul) -> Result<()> {
     let batches: usize = kernel.batch.iter().product();
-    let reach = |m: &Matrix, rows: usize, columns: usize| {
-        let batch: u128 = m.batch_strides.iter().zip(&kernel.batch).map(|(&s, &n)| s as u128 * n as u128).sum();
-        m.offset as u128 + batch + m.row_stride as u128 * rows as u128 + m.column_stride as u128 * columns as u128
-    };
-    let most = reach(&kernel.a, kernel.m, kernel.k)
-        .max(reach(&kernel.b, kernel.k, kernel.n))
-        .max(batches as u128 * kernel.m as u128 * kernel.n as u128);
+    let reach = |m: &Matrix| m.reach().map_or(0, |(_, most)| most.unsigned_abs());
+    let most = reach(&kernel.a).max(reach(&kernel.b)).max(batches as u128 * kernel.m as u128 * kernel.n as u128);
     if most > u128::from(u32::MAX) {
         return Err(Error::argument(
             "matmul",
@@ -149,20 +144,6 @@ fn results(text: &mut Text, id: usize, kernel: &Matmul, tile: [usize; 2], sums: 
         call(text, "i", &format!("column{j}"), &format!("sums[t * {width}u + {j}u]"));
     }
     text.close();
-}
-
-/// Writes `let <name> = ..`: the place of a matrix's first element in batch `z`.
-fn base(text: &mut Text, name: &str, kernel: &Matmul, matrix: &Matrix) {
-    let mut sum = Sum::new(matrix.offset as i64);
-    let mut after = 1u64;
-    for (&size, &stride) in kernel.batch.iter().zip(&matrix.batch_strides).rev() {
-        if size > 1 {
-            let coordinate = if after == 1 { format!("(z % {size}u)") } else { format!("((z / {after}u) % {size}u)") };
-            sum.add(stride as i64, coordinate);
-        }
-        after *= size as u64;
-    }
-    text.line(format!("let {name} = {};", sum.print()));
 }
 
 /// Writes `tj`, `ti` and `z`: the tile's place, of its linear number.

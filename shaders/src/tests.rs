@@ -177,11 +177,8 @@ fn product(batch: &[usize], [m, n, k]: [usize; 3], ta: bool, tb: bool) -> Matmul
     let bias = Index::from_view(View { shape: space.clone(), strides: across, offset: 0, mask: vec![] });
     let matrix = |buffer, rows: usize, columns: usize, transposed| {
         let (row_stride, column_stride) = if transposed { (1, rows) } else { (columns, 1) };
-        let mut batch_strides: Vec<usize> = vec![rows * columns; batch.len()];
-        if let Some(first) = batch_strides.first_mut() {
-            *first = 0;
-        }
-        Matrix { buffer: BufferId(buffer), offset: 0, batch_strides, row_stride, column_stride }
+        let batch: Vec<(usize, usize)> = batch.iter().enumerate().map(|(i, &size)| (size, if i == 0 { 0 } else { rows * columns })).collect();
+        Matrix::strided(BufferId(buffer), 0, &batch, (rows, row_stride), (columns, column_stride))
     };
     let body = Body {
         operands: vec![BufferId(3), BufferId(2)],

@@ -80,13 +80,8 @@ impl fmt::Display for Plan {
             match &kernel.kind {
                 KernelKind::Loop(l) => self.write_body(f, &l.body)?,
                 KernelKind::Matmul(m) => {
-                    for (name, matrix) in [("a", &m.a), ("b", &m.b)] {
-                        writeln!(
-                            f,
-                            "    {name} = b{} + {} by {:?} {} {}",
-                            matrix.buffer.0, matrix.offset, matrix.batch_strides, matrix.row_stride, matrix.column_stride
-                        )?;
-                    }
+                    writeln!(f, "    a = {}", m.a)?;
+                    writeln!(f, "    b = {}", m.b)?;
                     self.write_body(f, &m.body)?;
                 }
                 KernelKind::Scatter(_) => {}

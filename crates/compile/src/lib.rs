@@ -14,6 +14,7 @@ mod graph;
 mod lower;
 mod materialize;
 mod memory;
+mod operand;
 pub mod plan;
 pub mod scalar;
 mod schedule;

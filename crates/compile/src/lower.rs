@@ -94,16 +94,7 @@ pub(crate) fn lower(
             let k = graph.node(node.inputs[0]).shape[rank - 1];
             let matrix = |input: NodeId| -> Result<Matrix> {
                 let (base, index) = resolve(graph, input);
-                let view = index.single().ok_or_else(|| Error::Internal("a product's operand was not made affine".into()))?;
-                let strides: Vec<usize> = view.strides.iter().map(|&s| s as usize).collect();
-                let (batch, last) = strides.split_at(rank - 2);
-                Ok(Matrix {
-                    buffer: buffer(base)?,
-                    offset: view.offset as usize,
-                    batch_strides: batch.to_vec(),
-                    row_stride: last[0],
-                    column_stride: last[1],
-                })
+                Matrix::new(buffer(base)?, &index).ok_or_else(|| Error::Internal(format!("a product cannot read its operand by {index}")))
             };
             let (a, b) = (matrix(node.inputs[0])?, matrix(node.inputs[1])?);
             KernelKind::Matmul(Matmul { batch: g.space[..rank - 2].to_vec(), m: g.space[rank - 2], n: g.space[rank - 1], k, a, b, body })

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use noyau_tensor::Op;
 
+use crate::plan::{BufferId, Matrix};
 use crate::{Graph, Index, Node, NodeId, View};
 
 /// Follows views from a node to what they read: that node, and where in it for each coordinate of the first.
@@ -41,7 +42,10 @@ pub fn materialize(graph: &Graph) -> Graph {
     for node in &graph.nodes {
         let mut inputs: Vec<NodeId> = node.inputs.iter().map(|id| map[id.0]).collect();
         match &node.op {
-            Op::Matmul => inputs.iter_mut().filter(|id| !is_strided(&out, **id)).collect::<Vec<_>>(),
+            Op::Matmul => {
+                inputs.iter_mut().for_each(|id| *id = readable(&mut out, &mut copies, *id));
+                Vec::new()
+            }
             Op::ScatterAdd(_) => inputs.iter_mut().filter(|id| !is_plain(&out, **id)).collect(),
             Op::Gather(_) => inputs.iter_mut().take(1).filter(|id| !is_strided(&out, **id)).collect(),
             _ => Vec::new(),
@@ -85,4 +89,37 @@ fn is_strided(graph: &Graph, id: NodeId) -> bool {
     let (base, index) = resolve(graph, id);
     let affine = index.single().is_some_and(|v| v.is_unmasked() && v.offset >= 0 && v.strides.iter().all(|&s| s >= 0));
     affine && !matches!(graph.node(base).op, Op::Full(_) | Op::Iota(_))
+}
+
+/// The node, if a product can read it as it is; else the same views of a copy, made as far from the node as possible: there are more elements in windows
+/// than in what they look at.
+fn readable(graph: &mut Graph, copies: &mut HashMap<NodeId, NodeId>, id: NodeId) -> NodeId {
+    let mut views = Vec::new();
+    let mut index = Index::identity(&graph.node(id).shape);
+    let mut at = id;
+    // How many of the views a product can follow.
+    let mut followed = 0;
+    while let Some(view) = view_of(graph, at) {
+        index = index.then(&view);
+        let fills = matches!(&graph.node(at).op, Op::Pad(_, value) if value.to_word() != 0);
+        views.push(at);
+        at = graph.node(at).inputs[0];
+        if fills {
+            // Products read 0 where there is nothing.
+            break;
+        }
+        if Matrix::new(BufferId(0), &index).is_some() {
+            followed = views.len();
+        }
+    }
+    if followed == views.len() && view_of(graph, at).is_none() && !matches!(graph.node(at).op, Op::Full(_) | Op::Iota(_)) {
+        return id;
+    }
+    let source = views.get(followed).copied().unwrap_or(at);
+    let mut result = copy(graph, copies, source);
+    for &view in views[..followed].iter().rev() {
+        let node = Node { inputs: vec![result], ..graph.node(view).clone() };
+        result = graph.push(node);
+    }
+    result
 }

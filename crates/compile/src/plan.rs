@@ -7,6 +7,7 @@ use std::sync::Arc;
 use noyau_tensor::{Array, BinaryOp, DType, Location, ReduceOp, Scalar, State, UnaryOp};
 
 use crate::Index;
+pub use crate::operand::{Bound, Digit, Matrix, Strides};
 
 /// A buffer of a plan: `plan.buffers[id.0]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -232,21 +233,6 @@ impl Matmul {
     pub fn space(&self) -> Vec<usize> {
         self.batch.iter().copied().chain([self.m, self.n]).collect()
     }
-}
-
-/// A stack of matrices in a buffer; strides in elements, never negative.
-#[derive(Clone, Debug)]
-pub struct Matrix {
-    /// The buffer (not among the body's operands on its account).
-    pub buffer: BufferId,
-    /// The place of the first element.
-    pub offset: usize,
-    /// What one step along each batch axis adds.
-    pub batch_strides: Vec<usize>,
-    /// What one row adds.
-    pub row_stride: usize,
-    /// What one column adds.
-    pub column_stride: usize,
 }
 
 /// `target` is filled with zeros; then each element of `source` (shape `[before, count, after]`) is added to `target` (shape `[before, size, after]`) at the place along the middle

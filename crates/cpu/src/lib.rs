@@ -9,6 +9,7 @@ mod exec;
 mod math;
 mod matmul;
 mod memory;
+mod pack;
 pub mod oracle;
 pub mod reference;
 mod scatter;

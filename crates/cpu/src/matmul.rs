@@ -7,6 +7,7 @@ use std::ops::Range;
 use noyau_compile::plan::{self, Instr};
 use noyau_tensor::{Error, Result};
 
+use crate::pack::Operand;
 use crate::simd::Level;
 use crate::small;
 use crate::tile::{Program, Request, Scratch, lower};
@@ -17,6 +18,8 @@ const SMALL: usize = 1 << 14;
 const PIECE: usize = 1 << 21;
 /// Elements of a piece's result.
 const PIECE_RESULT: usize = 1 << 16;
+/// Elements of an operand that are packed at a time: they stay in a core's second cache.
+const PACKED: usize = 1 << 16;
 
 /// A matrix of a batch: where it begins, and its steps.
 #[derive(Clone, Copy)]
@@ -51,13 +54,12 @@ pub(crate) struct Product {
     m: usize,
     n: usize,
     k: usize,
-    a: *const f32,
-    b: *const f32,
-    /// The place of each matrix of the batch.
-    a_offsets: Vec<usize>,
-    b_offsets: Vec<usize>,
-    a_steps: Steps,
-    b_steps: Steps,
+    a: (*const f32, Operand),
+    b: (*const f32, Operand),
+    /// How much of the sum is done at a time.
+    depth: usize,
+    /// The words in which a part of each operand is packed.
+    rooms: [usize; 2],
     small: Option<small::Run>,
     out: Out,
     pub(crate) pieces: Vec<Piece>,
@@ -86,8 +88,8 @@ fn direct(matmul: &plan::Matmul) -> Option<(Vec<usize>, Steps)> {
     side_by_side.then(|| (offsets(&matmul.batch, offset, batch), Steps { row: *row as isize, column: *column as isize }))
 }
 
-/// Cuts a product into pieces.
-fn pieces(batch: usize, m: usize, n: usize, k: usize) -> Vec<Piece> {
+/// Cuts a product into pieces; `packed` says which of the operands are packed.
+fn pieces(batch: usize, m: usize, n: usize, k: usize, packed: [bool; 2]) -> Vec<Piece> {
     let work = m * n * k;
     let whole = |batch: Range<usize>| Piece { batch, rows: 0..m, cols: 0..n };
     let cut = |size: usize, parts: usize, grain: usize| -> Vec<Range<usize>> {
@@ -98,11 +100,14 @@ fn pieces(batch: usize, m: usize, n: usize, k: usize) -> Vec<Piece> {
         let together = (PIECE / work.max(1)).min(PIECE_RESULT / (m * n).max(1)).max(1);
         return cut(batch, batch.div_ceil(together), 1).into_iter().map(whole).collect();
     }
-    let parts = (work / PIECE).max(m * n / PIECE_RESULT).max(1);
+    // An operand that is packed is cut, so that no part of it is packed twice.
+    let by_rows = if packed[0] != packed[1] { packed[0] } else { m >= n };
+    let packing = if packed == [false, false] { 0 } else { k * if by_rows { m } else { n } / PACKED };
+    let parts = (work / PIECE).max(m * n / PIECE_RESULT).max(packing).max(1);
     (0..batch)
         .flat_map(|t| {
             let piece = move |rows: Range<usize>, cols: Range<usize>| Piece { batch: t..t + 1, rows, cols };
-            if m >= n {
+            if by_rows {
                 cut(m, parts.min(m / 64), 16).into_iter().map(|rows| piece(rows, 0..n)).collect::<Vec<_>>()
             } else {
                 cut(n, parts.min(n / 64), 16).into_iter().map(|cols| piece(0..m, cols)).collect::<Vec<_>>()
@@ -122,23 +127,18 @@ impl Product {
         level: Level,
     ) -> Result<Product> {
         let (m, n, k) = (matmul.m, matmul.n, matmul.k);
-        let place = |matrix: &plan::Matrix, rows: usize, columns: usize, limit: usize| -> Result<(Vec<usize>, Steps)> {
-            if matrix.batch_strides.len() != matmul.batch.len() {
-                return Err(Error::Internal("a matrix of another batch".into()));
-            }
-            let sizes = matmul.batch.iter().copied().chain([rows, columns]);
-            let strides = matrix.batch_strides.iter().copied().chain([matrix.row_stride, matrix.column_stride]);
-            let last = sizes.clone().zip(strides).map(|(size, stride)| size.saturating_sub(1) as u128 * stride as u128).sum::<u128>()
-                + matrix.offset as u128;
-            if sizes.clone().all(|size| size > 0) && last >= limit as u128 {
-                return Err(Error::Internal(format!("a matrix reaches {last} of a buffer of {limit}")));
-            }
-            let steps = Steps { row: matrix.row_stride as isize, column: matrix.column_stride as isize };
-            Ok((offsets(&matmul.batch, matrix.offset, &matrix.batch_strides), steps))
-        };
-        let (a_offsets, a_steps) = place(&matmul.a, m, k, a.1)?;
-        let (b_offsets, b_steps) = place(&matmul.b, k, n, b.1)?;
-        let pieces = pieces(a_offsets.len(), m, n, k);
+        let left = Operand::new(&matmul.a, true, a.1)?;
+        let right = Operand::new(&matmul.b, false, b.1)?;
+        let batch: usize = matmul.batch.iter().product();
+        if left.batches() != batch || right.batches() != batch {
+            return Err(Error::Internal("a matrix of another batch".into()));
+        }
+        let packed = [left.is_packed(), right.is_packed()];
+        let pieces = pieces(batch, m, n, k, packed);
+        let most = |f: &dyn Fn(&Piece) -> usize| pieces.iter().map(f).max().unwrap_or(0);
+        let widths = [(packed[0], most(&|p| p.rows.len())), (packed[1], most(&|p| p.cols.len()))].map(|(p, size)| if p { size } else { 0 });
+        let depth = if packed == [false, false] { k } else { (PACKED / widths[0].max(widths[1]).max(1)).max(64).min(k) }.max(1);
+        let rooms = widths.map(|width| width * depth);
         let width = pieces.iter().map(|p| p.cols.len()).max().unwrap_or(n);
         let request = Request { body: &matmul.body, limits, outer: &matmul.space(), inner: &[], product: Some(width), level };
         // Prepared even where it will not run: that checks the stores.
@@ -148,12 +148,13 @@ impl Product {
             _ => Out::Body { program, operands, width },
         };
         let small = (m * n * k <= SMALL).then(|| small::pick(level));
-        Ok(Product { m, n, k, a: a.0.cast(), b: b.0.cast(), a_offsets, b_offsets, a_steps, b_steps, small, out, pieces })
+        Ok(Product { m, n, k, a: (a.0.cast(), left), b: (b.0.cast(), right), depth, rooms, small, out, pieces })
     }
 
     /// The scratch words and values that the body needs, and the words that a piece of the product needs.
     pub(crate) fn needs(&self) -> (usize, usize, usize) {
-        let packed = if self.small.is_some() { small::room(self.m, self.n, self.k) } else { 0 };
+        let small = if self.small.is_some() { small::room(self.m, self.n, self.k) } else { 0 };
+        let packed = small + self.rooms[0] + self.rooms[1];
         match &self.out {
             Out::Buffer { .. } => (0, 0, packed),
             Out::Body { program, width, .. } => {
@@ -165,7 +166,7 @@ impl Product {
 
     /// Nanoseconds for all of it, roughly.
     pub(crate) fn cost(&self) -> f64 {
-        let work = self.a_offsets.len() as f64 * self.m as f64 * self.n as f64 * self.k as f64;
+        let work = self.a.1.batches() as f64 * self.m as f64 * self.n as f64 * self.k as f64;
         let body = match &self.out {
             Out::Buffer { .. } => 0.0,
             Out::Body { program, .. } => program.cost,
@@ -195,10 +196,8 @@ impl Product {
                     (space.wrapping_add((t - piece.batch.start) * rows.len() * width), Steps { row: width as isize, column: 1 })
                 }
             };
-            let a = self.a.wrapping_offset(self.a_offsets[t] as isize + rows.start as isize * self.a_steps.row);
-            let b = self.b.wrapping_offset(self.b_offsets[t] as isize + cols.start as isize * self.b_steps.column);
             // SAFETY: the matrices were found inside of their buffers, the result inside of its own or of the scratch memory.
-            unsafe { self.multiply(rows.len(), cols.len(), (a, self.a_steps), (b, self.b_steps), (to, steps), pack) };
+            unsafe { self.multiply(t, &rows, &cols, (to, steps), pack) };
         }
         if let Out::Body { program, operands, .. } = &self.out {
             let line = piece.batch.start * self.m + rows.start;
@@ -215,37 +214,71 @@ impl Product {
         }
     }
 
+    /// One part of one matrix of the batch.
+    ///
     /// # Safety
-    /// The matrices lie inside of their buffers, nobody writes what is read or uses what is written; `pack` has the room for a small product.
-    unsafe fn multiply(&self, m: usize, n: usize, a: (*const f32, Steps), b: (*const f32, Steps), to: (*mut f32, Steps), pack: *mut f32) {
-        let k = self.k;
-        if let Some(small) = self.small {
+    /// The matrices lie inside of their buffers, nobody writes what is read or uses what is written; `pack` has the room that [`Product::needs`] tells.
+    unsafe fn multiply(&self, t: usize, rows: &Range<usize>, cols: &Range<usize>, to: (*mut f32, Steps), pack: *mut f32) {
+        let (m, n) = (rows.len(), cols.len());
+        let right = pack.wrapping_add(self.rooms[0]);
+        let rest = right.wrapping_add(self.rooms[1]);
+        for start in (0..self.k.max(1)).step_by(self.depth) {
+            let sum = start..(start + self.depth).min(self.k);
+            let k = sum.len();
+            let a = match &self.a {
+                (base, Operand::Direct { offsets, steps }) => {
+                    let first = offsets[t] as isize + rows.start as isize * steps.row + sum.start as isize * steps.column;
+                    (base.wrapping_offset(first), *steps)
+                }
+                (base, Operand::Packed(packer)) => {
+                    // SAFETY: the caller's promise.
+                    unsafe { packer.pack(*base, t, rows.clone(), sum.clone(), pack) };
+                    let (row, column) = packer.steps(m, k);
+                    (pack.cast_const(), Steps { row, column })
+                }
+            };
+            let b = match &self.b {
+                (base, Operand::Direct { offsets, steps }) => {
+                    let first = offsets[t] as isize + sum.start as isize * steps.row + cols.start as isize * steps.column;
+                    (base.wrapping_offset(first), *steps)
+                }
+                (base, Operand::Packed(packer)) => {
+                    // SAFETY: the caller's promise.
+                    unsafe { packer.pack(*base, t, cols.clone(), sum.clone(), right) };
+                    let (column, row) = packer.steps(n, k);
+                    (right.cast_const(), Steps { row, column })
+                }
+            };
+            if let Some(small) = self.small.filter(|_| k == self.k) {
+                // SAFETY: the caller's promise.
+                unsafe { small(&small::Work { m, n, k, a, b, to, pack: rest }) };
+                continue;
+            }
+            let more = start > 0;
             // SAFETY: the caller's promise.
-            return unsafe { small(&small::Work { m, n, k, a, b, to, pack }) };
-        }
-        // SAFETY: the caller's promise.
-        unsafe {
-            gemm::gemm(
-                m,
-                n,
-                k,
-                to.0,
-                to.1.column,
-                to.1.row,
-                false,
-                a.0,
-                a.1.column,
-                a.1.row,
-                b.0,
-                b.1.column,
-                b.1.row,
-                0.0,
-                1.0,
-                false,
-                false,
-                false,
-                gemm::Parallelism::None,
-            );
+            unsafe {
+                gemm::gemm(
+                    m,
+                    n,
+                    k,
+                    to.0,
+                    to.1.column,
+                    to.1.row,
+                    more,
+                    a.0,
+                    a.1.column,
+                    a.1.row,
+                    b.0,
+                    b.1.column,
+                    b.1.row,
+                    if more { 1.0 } else { 0.0 },
+                    1.0,
+                    false,
+                    false,
+                    false,
+                    gemm::Parallelism::None,
+                );
+            }
         }
     }
 }

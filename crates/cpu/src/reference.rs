@@ -81,9 +81,9 @@ fn run_matmul(plan: &Plan, m: &Matmul, memory: &mut [Vec<u32>]) -> Result<()> {
     let mut stores = Stores::default();
     for c in coordinates(&space) {
         let (batch, [i, j]) = c.split_at(m.batch.len()) else { return Err(internal("matmul's space")) };
+        let z = batch.iter().zip(&m.batch).fold(0, |z, (c, size)| z * size + c);
         let at = |matrix: &Matrix, row: usize, column: usize| -> Result<f64> {
-            let batch: usize = batch.iter().zip(&matrix.batch_strides).map(|(c, s)| c * s).sum();
-            let place = matrix.offset + batch + row * matrix.row_stride + column * matrix.column_stride;
+            let Some(place) = matrix.place(z, row, column) else { return Ok(0.0) };
             let word = memory[matrix.buffer.0].get(place).ok_or_else(|| internal("a matrix leaves its buffer"))?;
             Ok(f64::from(f32::from_bits(*word)))
         };

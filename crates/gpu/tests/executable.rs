@@ -24,10 +24,10 @@ fn layer(builder: &mut Builder, x: BufferId, w: BufferId, b: BufferId, [m, k, n]
         y = body.push(Instr::Unary(UnaryOp::Tanh, y), F, Level::Outer);
     }
     body.store(y, out, Index::identity(&[m, n]));
-    let matrix = |buffer, columns| Matrix { buffer, offset: 0, batch_strides: vec![], row_stride: columns, column_stride: 1 };
+    let matrix = |buffer, rows, columns| Matrix::strided(buffer, 0, &[], (rows, columns), (columns, 1));
     builder.kernel(
         "matmul+add+tanh",
-        KernelKind::Matmul(Matmul { batch: vec![], m, n, k, a: matrix(x, k), b: matrix(w, n), body: body.body }),
+        KernelKind::Matmul(Matmul { batch: vec![], m, n, k, a: matrix(x, m, k), b: matrix(w, k, n), body: body.body }),
     );
     out
 }
@@ -41,8 +41,8 @@ fn update_weight(builder: &mut Builder, w: BufferId, x: BufferId, d: BufferId, [
     let step = body.push(Instr::Binary(BinaryOp::Mul, product, rate), F, Level::Outer);
     let new = body.push(Instr::Binary(BinaryOp::Sub, old, step), F, Level::Outer);
     body.store(new, w, Index::identity(&[k, n]));
-    let a = Matrix { buffer: x, offset: 0, batch_strides: vec![], row_stride: 1, column_stride: k };
-    let b = Matrix { buffer: d, offset: 0, batch_strides: vec![], row_stride: n, column_stride: 1 };
+    let a = Matrix::strided(x, 0, &[], (k, 1), (m, k));
+    let b = Matrix::strided(d, 0, &[], (m, n), (n, 1));
     builder.kernel("matmul+sgd", KernelKind::Matmul(Matmul { batch: vec![], m: k, n, k: m, a, b, body: body.body }));
 }
 
@@ -70,8 +70,8 @@ fn backward(builder: &mut Builder, e: BufferId, w: BufferId, h: BufferId, [m, k,
     let slope = body.push(Instr::Binary(BinaryOp::Sub, one, square), F, Level::Outer);
     let d = body.push(Instr::Binary(BinaryOp::Mul, product, slope), F, Level::Outer);
     body.store(d, out, Index::identity(&[m, k]));
-    let a = Matrix { buffer: e, offset: 0, batch_strides: vec![], row_stride: n, column_stride: 1 };
-    let b = Matrix { buffer: w, offset: 0, batch_strides: vec![], row_stride: 1, column_stride: n };
+    let a = Matrix::strided(e, 0, &[], (m, n), (n, 1));
+    let b = Matrix::strided(w, 0, &[], (n, 1), (k, n));
     builder.kernel("matmul+tanh'", KernelKind::Matmul(Matmul { batch: vec![], m, n: k, k: n, a, b, body: body.body }));
     out
 }

@@ -3,7 +3,8 @@
 use noyau_compile::plan::Matmul;
 use noyau_tensor::Result;
 
-use super::{base, clamped, epilogue, results, tile_place};
+use super::slice::slices;
+use super::{clamped, epilogue, results, tile_place};
 use crate::text::Text;
 use crate::{Layout, Phase, Work};
 
@@ -42,13 +43,11 @@ pub(super) fn phase(id: usize, name: &str, kernel: &Matmul, layout: &Layout, row
 
 /// The places of the tile's rows of `a` and columns of `b`, and its sums.
 pub(super) fn operands(text: &mut Text, kernel: &Matmul, rows: usize, columns: usize) {
-    base(text, "base_a", kernel, &kernel.a);
-    base(text, "base_b", kernel, &kernel.b);
-    for i in 0..rows {
-        text.line(format!("let pa{i} = base_a + {} * {}u;", clamped("i0", i, kernel.m, rows), kernel.a.row_stride));
-    }
-    for j in 0..columns {
-        text.line(format!("let pb{j} = base_b + {} * {}u;", clamped("j0", j, kernel.n, columns), kernel.b.column_stride));
+    for (slice, count, name) in slices(kernel).iter().zip([rows, columns]).zip(["pa", "pb"]).map(|((s, c), n)| (s, c, n)) {
+        slice.declare(text);
+        for i in 0..count {
+            slice.position(text, &format!("{name}{i}"), &clamped(slice.start, i, slice.size, count));
+        }
     }
     for i in 0..rows {
         for j in 0..columns {
@@ -60,13 +59,14 @@ pub(super) fn operands(text: &mut Text, kernel: &Matmul, rows: usize, columns: u
 /// One step along the summed axis.
 pub(super) fn step(text: &mut Text, kernel: &Matmul, layout: &Layout, rows: usize, columns: usize, l: &str) {
     text.open("{");
-    text.line(format!("let la = {l} * {}u;", kernel.a.column_stride));
-    text.line(format!("let lb = {l} * {}u;", kernel.b.row_stride));
+    let [a, b] = slices(kernel);
+    a.sum(text, "la", l);
+    b.sum(text, "lb", l);
     for i in 0..rows {
-        text.line(format!("let a{i} = {};", layout.load(kernel.a.buffer, &format!("pa{i} + la"))));
+        text.line(format!("let a{i} = {};", a.at(layout, &format!("pa{i}"), "la")));
     }
     for j in 0..columns {
-        text.line(format!("let x{j} = {};", layout.load(kernel.b.buffer, &format!("pb{j} + lb"))));
+        text.line(format!("let x{j} = {};", b.at(layout, &format!("pb{j}"), "lb")));
     }
     for i in 0..rows {
         for j in 0..columns {

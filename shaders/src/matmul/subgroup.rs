@@ -8,7 +8,7 @@ use noyau_compile::plan::Matmul;
 use noyau_tensor::Result;
 
 use super::slice::{Slice, slices};
-use super::{base, epilogue, results, tile_place};
+use super::{epilogue, results, tile_place};
 use crate::text::Text;
 use crate::{Layout, Phase, Work};
 
@@ -74,36 +74,31 @@ impl Part<'_> {
     /// Writes the places from which a lane loads.
     fn places(&self, text: &mut Text) {
         let tile = self.count * self.size;
-        let Slice { start, base, x_stride, size, .. } = self.slice;
+        let Slice { start, size, .. } = self.slice;
         let step = if self.fetch == Fetch::AcrossSum { 4 } else { 1 };
         for r in (0..self.count).step_by(step) {
             let x = format!("{start} + {}", self.offset(r, "lid"));
             // What sticks out of the operand is brought back to its end: what is computed there is not stored.
             let x = if size % tile == 0 { format!("({x})") } else { format!("min({x}, {}u)", size - step) };
-            text.line(format!("let p{}{r} = {base} + {x} * {x_stride}u;", self.name));
+            self.slice.position(text, &format!("p{}{r}", self.name), &x);
         }
     }
 
     /// Writes the loads of step `l + u` (an expression), or of four steps where they come together and `u` is the first of them.
     fn load(&self, text: &mut Text, layout: &Layout, l: &str, u: usize) {
-        let Slice { matrix, l_stride, .. } = self.slice;
         let name = self.name;
-        match self.fetch {
-            Fetch::AlongSum if u > 0 => {}
-            Fetch::AlongSum => (0..self.count)
-                .for_each(|r| text.line(format!("let {name}{r} = {};", layout.load4(matrix.buffer, &format!("p{name}{r} + {l}"))))),
-            Fetch::AcrossSum => (0..self.count).step_by(4).for_each(|r| {
-                text.line(format!(
-                    "let {name}{r}_{u} = {};",
-                    layout.load4(matrix.buffer, &format!("p{name}{r} + ({l} + {u}u) * {l_stride}u"))
-                ))
-            }),
-            Fetch::Single => (0..self.count).for_each(|r| {
-                text.line(format!(
-                    "let {name}{r}_{u} = {};",
-                    layout.load(matrix.buffer, &format!("p{name}{r} + ({l} + {u}u) * {l_stride}u"))
-                ))
-            }),
+        if self.fetch == Fetch::AlongSum && u > 0 {
+            return;
+        }
+        let sum = format!("l{name}{u}");
+        self.slice.sum(text, &sum, &format!("{l} + {u}u"));
+        for r in (0..self.count).step_by(if self.fetch == Fetch::AcrossSum { 4 } else { 1 }) {
+            let position = format!("p{name}{r}");
+            text.line(match self.fetch {
+                Fetch::AlongSum => format!("let {name}{r} = {};", self.slice.at4(layout, &position, &sum)),
+                Fetch::AcrossSum => format!("let {name}{r}_{u} = {};", self.slice.at4(layout, &position, &sum)),
+                Fetch::Single => format!("let {name}{r}_{u} = {};", self.slice.at(layout, &position, &sum)),
+            });
         }
     }
 
@@ -123,9 +118,9 @@ pub(super) fn phase(id: usize, name: &str, kernel: &Matmul, layout: &Layout, row
     let held = rows / size;
     let mut text = Text::body();
     let groups = tile_place(&mut text, "group", kernel, rows, wide);
-    base(&mut text, "base_a", kernel, &kernel.a);
-    base(&mut text, "base_b", kernel, &kernel.b);
     let [a, b] = slices(kernel);
+    a.declare(&mut text);
+    b.declare(&mut text);
     let a = Part { fetch: fetch(&a, kernel.k, held), slice: a, count: held, size, name: "a" };
     let b = Part { fetch: fetch(&b, kernel.k, columns), slice: b, count: columns, size, name: "x" };
     a.places(&mut text);

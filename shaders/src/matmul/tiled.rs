@@ -5,7 +5,7 @@ use noyau_compile::plan::Matmul;
 use noyau_tensor::Result;
 
 use super::slice::{Slice, slices};
-use super::{base, epilogue, guard, tile_place};
+use super::{epilogue, guard, tile_place};
 use crate::text::Text;
 use crate::{Layout, Phase, Shared, Work};
 
@@ -19,8 +19,9 @@ pub(super) fn phase(id: usize, name: &str, kernel: &Matmul, layout: &Layout, til
     let parts = tile / 64;
     let mut text = Text::body();
     let groups = tile_place(&mut text, "group", kernel, tile, tile);
-    base(&mut text, "base_a", kernel, &kernel.a);
-    base(&mut text, "base_b", kernel, &kernel.b);
+    let [a, b] = slices(kernel);
+    a.declare(&mut text);
+    b.declare(&mut text);
     text.line("let tx = lid % 16u;");
     text.line("let ty = lid / 16u;");
     for i in 0..parts * 4 {
@@ -29,7 +30,6 @@ pub(super) fn phase(id: usize, name: &str, kernel: &Matmul, layout: &Layout, til
         }
     }
     let half = GROUP / 2;
-    let [a, b] = slices(kernel);
     let slices = kernel.k.div_ceil(depth);
     if slices > 0 {
         text.open(format!("for (var l0 = 0u; l0 < {}u; l0 += {depth}u) {{", slices * depth));
@@ -89,7 +89,6 @@ impl Slice<'_> {
     /// One invocation's 4 x 4 block; `unit` numbers the blocks.
     fn load(&self, text: &mut Text, kernel: &Matmul, layout: &Layout, tile: usize, depth: usize, unit: &str) {
         let quarter = tile / 4;
-        let buffer = self.matrix.buffer;
         // Blocks that neighbouring invocations load are neighbours along the axis that is contiguous in memory.
         let along_l = self.along_l();
         let blocks_l = depth / 4;
@@ -111,7 +110,9 @@ impl Slice<'_> {
             for i in 0..4 {
                 let x = edge(inside_x, format!("x + {i}u"), size);
                 let l = if inside_l { "l".into() } else { format!("min(l, {}u)", k - 4) };
-                text.line(format!("let g{i} = {};", layout.load4(buffer, &format!("{} + ({x}) * {}u + {l}", self.base, self.x_stride))));
+                self.position(text, &format!("p{i}"), &x);
+                self.sum(text, &format!("q{i}"), &l);
+                text.line(format!("let g{i} = {};", self.at4(layout, &format!("p{i}"), &format!("q{i}"))));
             }
             for l in 0..4 {
                 let c = ["x", "y", "z", "w"][l];
@@ -122,16 +123,18 @@ impl Slice<'_> {
             for l in 0..4 {
                 let x = if inside_x { "x".into() } else { format!("min(x, {}u)", size - 4) };
                 let at = edge(inside_l, format!("l + {l}u"), k);
-                let value = layout.load4(buffer, &format!("{} + ({at}) * {}u + {x}", self.base, self.l_stride));
+                self.position(text, &format!("p{l}"), &x);
+                self.sum(text, &format!("q{l}"), &at);
+                let value = self.at4(layout, &format!("p{l}"), &format!("q{l}"));
                 text.line(self.keep(l, quarter, &value, inside_l, k));
             }
         } else {
+            for i in 0..4 {
+                self.position(text, &format!("p{i}"), &edge(inside_x, format!("x + {i}u"), size));
+            }
             for l in 0..4 {
-                let at = edge(inside_l, format!("l + {l}u"), k);
-                let part = |i: usize| {
-                    let x = edge(inside_x, format!("x + {i}u"), size);
-                    layout.load(buffer, &format!("{} + ({at}) * {}u + ({x}) * {}u", self.base, self.l_stride, self.x_stride))
-                };
+                self.sum(text, &format!("q{l}"), &edge(inside_l, format!("l + {l}u"), k));
+                let part = |i: usize| self.at(layout, &format!("p{i}"), &format!("q{l}"));
                 let value = format!("vec4<f32>({}, {}, {}, {})", part(0), part(1), part(2), part(3));
                 text.line(self.keep(l, quarter, &value, inside_l, k));
             }

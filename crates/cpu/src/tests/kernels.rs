@@ -104,13 +104,13 @@ struct Sizes {
 fn product(s: &Sizes, body: bool, turn_result: bool) -> Plan {
     let matrix = |buffer: BufferId, rows: usize, columns: usize, turned: bool| {
         let (row_stride, column_stride) = if turned { (1, rows) } else { (columns, 1) };
-        let mut batch_strides = vec![0; s.batch.len()];
+        let mut batch: Vec<(usize, usize)> = Vec::new();
         let mut stride = rows * columns;
-        for (to, &size) in batch_strides.iter_mut().zip(&s.batch).rev() {
-            *to = stride;
+        for &size in s.batch.iter().rev() {
+            batch.insert(0, (size, stride));
             stride *= size;
         }
-        Matrix { buffer, offset: 0, batch_strides, row_stride, column_stride }
+        Matrix::strided(buffer, 0, &batch, (rows, row_stride), (columns, column_stride))
     };
     let total: usize = s.batch.iter().product();
     let space: Vec<usize> = s.batch.iter().copied().chain([s.m, s.n]).collect();

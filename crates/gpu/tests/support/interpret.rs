@@ -29,14 +29,9 @@ pub fn run(plan: &Plan, inputs: &[Array]) -> Vec<Vec<f64>> {
                 let before = buffers.clone();
                 for c in coordinates(&m.space()) {
                     let (batch, ij) = c.split_at(m.batch.len());
-                    let place = |x: &Matrix, i: usize, j: usize| {
-                        x.offset
-                            + batch.iter().zip(&x.batch_strides).map(|(&c, &s)| c * s).sum::<usize>()
-                            + i * x.row_stride
-                            + j * x.column_stride
-                    };
-                    let product: f64 =
-                        (0..m.k).map(|l| before[m.a.buffer.0][place(&m.a, ij[0], l)] * before[m.b.buffer.0][place(&m.b, l, ij[1])]).sum();
+                    let z = batch.iter().zip(&m.batch).fold(0, |z, (c, size)| z * size + c);
+                    let at = |x: &Matrix, i: usize, j: usize| x.place(z, i, j).map_or(0.0, |place| before[x.buffer.0][place]);
+                    let product: f64 = (0..m.k).map(|l| at(&m.a, ij[0], l) * at(&m.b, l, ij[1])).sum();
                     let mut values = vec![0.0; m.body.values.len()];
                     for i in 0..values.len() {
                         values[i] = value(&m.body, i, &c, &values, &before, product);

@@ -88,7 +88,7 @@ impl Builder {
         body.store(product, target, Index::identity(&[batch, m, n]));
         let matrix = |buffer, rows: usize, columns: usize, transposed| {
             let (row_stride, column_stride) = if transposed { (1, rows) } else { (columns, 1) };
-            Matrix { buffer, offset: 0, batch_strides: vec![rows * columns], row_stride, column_stride }
+            Matrix::strided(buffer, 0, &[(batch, rows * columns)], (rows, row_stride), (columns, column_stride))
         };
         self.kernel(
             "matmul",
