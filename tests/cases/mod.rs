@@ -4,17 +4,26 @@
 //! `tests/gpu.rs`). A new op needs a line here and has all of them.
 #![allow(dead_code)] // Each file of tests uses a part of it.
 
+mod arrange;
 mod composite;
 mod convolution;
 mod data;
+mod einsum;
 mod elementwise;
 mod indexing;
 mod integers;
+mod layers;
 mod linalg;
 mod many;
+mod matrices;
+mod norms;
 mod numbers;
 mod random;
 mod reduce;
+mod resize;
+mod scan;
+mod sorting;
+mod special;
 mod views;
 
 pub use data::Data;
@@ -185,7 +194,16 @@ pub fn all() -> Vec<Case> {
     random::cases(&mut list);
     composite::cases(&mut list);
     convolution::cases(&mut list);
+    layers::cases(&mut list);
     many::cases(&mut list);
+    special::cases(&mut list);
+    arrange::cases(&mut list);
+    matrices::cases(&mut list);
+    einsum::cases(&mut list);
+    norms::cases(&mut list);
+    scan::cases(&mut list);
+    sorting::cases(&mut list);
+    resize::cases(&mut list);
     let mut cases = list.0;
     if let Ok(part) = std::env::var("NOYAU_CASE") {
         cases.retain(|case| case.name.contains(&part));

@@ -2,18 +2,18 @@
 //!
 //! There is no scan kernel. An axis is cut into chunks; within one, an element's prefix is a reduction over the chunk with what comes later masked out, so that a chunk
 //! of `c` elements costs `c` operations an element, in one kernel; the chunks' totals are scanned the same way and combined with each chunk. An axis of a million
-//! takes four levels. (The scheme of Blelloch, "Prefix sums and their applications", 1990, with a wider tree.)
+//! takes five levels. (The scheme of Blelloch, "Prefix sums and their applications", 1990, with a wider tree.)
 
 use std::panic::Location as CallerLocation;
 
 use crate::{DType, ReduceOp, Scalar, Shape, Tensor};
 
 /// The elements of a chunk.
-const CHUNK: usize = 32;
+const CHUNK: usize = 16;
 
 impl Tensor {
-    /// The sums of each element and those before it along an axis (negative counts from the end). Integers wrap. Of `n` elements `c = 32` are added in a row, then the
-    /// sums of chunks, so the rounding error is at most `c log_c(n) 2^-24` of the sum of magnitudes: for a million elements 128 roundings, where adding one after the
+    /// The sums of each element and those before it along an axis (negative counts from the end). Integers wrap. Of `n` elements `c = 16` are added in a row, then the
+    /// sums of chunks, so the rounding error is at most `c log_c(n) 2^-24` of the sum of magnitudes: for a million elements 80 roundings, where adding one after the
     /// other makes a million.
     #[track_caller]
     pub fn cumsum(&self, axis: isize) -> Tensor {
