@@ -8,6 +8,13 @@ use super::Tile;
 /// More axes than any kernel has.
 pub(crate) const MAX_AXES: usize = 32;
 
+/// Runs shorter than this are better looked up element by element.
+const SHORT: usize = 16;
+/// The most elements of a pattern.
+const PATTERN: usize = 1 << 12;
+/// No place, in a pattern.
+pub(crate) const NOWHERE: i32 = i32::MIN;
+
 /// In which directions of a tile a value varies; it is held in memory once for each place in these.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Form {
@@ -186,6 +193,39 @@ impl Access {
             }
             lines.advance();
         }
+    }
+
+    /// For an access that would walk in short runs: one whose innermost axes are a single one that does not move, and what each coordinate of that one adds to
+    /// the place, [`NOWHERE`] where there is none.
+    pub(crate) fn pattern(&self, form: Form) -> Option<(Access, Vec<i32>)> {
+        let axes = if form.col { &self.cols } else { &self.lines };
+        if self.is_chain() || self.limit > i32::MAX as usize || axes.last().is_none_or(|last| last.size >= SHORT) {
+            return None;
+        }
+        let mut period = 1;
+        let mut first = axes.len();
+        while first > 0 && period < 8 * SHORT && period * axes[first - 1].size <= PATTERN {
+            first -= 1;
+            period *= axes[first].size;
+        }
+        if axes.len() - first < 2 || period == 0 {
+            return None;
+        }
+        let mut odometer = Odometer::new(&axes[first..], 0);
+        let mut offsets = Vec::with_capacity(period);
+        for _ in 0..period {
+            offsets.push(if odometer.valid() { i32::try_from(odometer.place).ok()? } else { NOWHERE });
+            odometer.advance();
+        }
+        let mut cut = axes[..first].to_vec();
+        cut.push(Axis { size: period, stride: 0, low: 0, high: period });
+        let mut access = self.clone();
+        if form.col {
+            access.cols = cut;
+        } else {
+            access.lines = cut;
+        }
+        Some((access, offsets))
     }
 
     /// Whether places need [`Access::follow`].
@@ -367,6 +407,30 @@ mod tests {
                         assert_eq!(place, index.place(&[flat / 20, flat / 5 % 4, flat % 5]), "{index} at {flat}, split {split}");
                     }
                 }
+            }
+        }
+    }
+
+    /// A pattern leads to the same places as the walk that it stands for.
+    #[test]
+    fn patterns_lead_where_walks_lead() {
+        let view = |strides: &[isize], offset: isize, mask: &[(usize, usize)]| {
+            Index::from_view(View { shape: vec![5, 7, 2, 3, 2], strides: strides.to_vec(), offset, mask: mask.to_vec() })
+        };
+        let whole = [(0, 5), (0, 7), (0, 2), (1, 3), (0, 1)];
+        for index in [view(&[21, 3, 0, 1, 0], 0, &[]), view(&[84, 12, 6, 2, 1], 0, &whole), view(&[0, -3, 1, 0, 40], 18, &[])] {
+            for split in 0..3 {
+                let access = Access::new(&index, &(0..split).collect::<Vec<_>>(), &(split..5).collect::<Vec<_>>(), 1000).unwrap();
+                let (lines, cols) = ([1, 5, 35][split], [420, 84, 12][split]);
+                let places = access.table(Form::FULL, lines, cols);
+                let (cut, offsets) = access.pattern(Form::FULL).expect("its runs are short");
+                cut.walk(Form::FULL, &Tile { l0: 0, lines, c0: 0, cols }, |line, position, n, place, _| {
+                    for i in position..position + n {
+                        let offset = offsets[i % offsets.len()];
+                        let found = place.filter(|_| offset != NOWHERE).map_or(u32::MAX, |p| (p + offset as isize) as u32);
+                        assert_eq!(found, places[line * cols + i], "{index} at {line}, {i}");
+                    }
+                });
             }
         }
     }

@@ -234,7 +234,13 @@ impl<'a> Emit<'a> {
                 let (lines, cols) = self.size;
                 (transfer::look_up, Extra::Table { operand: *operand, places: access.table(n.form, lines, cols).into(), width: cols })
             }
-            Code::Load { operand, access } => (transfer::fill, Extra::At { operand: *operand, access: boxed(access) }),
+            Code::Load { operand, access } => match access.pattern(n.form) {
+                Some((access, offsets)) => {
+                    let masked = offsets.contains(&super::access::NOWHERE);
+                    (transfer::patterned, Extra::Pattern { operand: *operand, access: Box::new(access), offsets: offsets.into(), masked })
+                }
+                None => (transfer::fill, Extra::At { operand: *operand, access: boxed(access) }),
+            },
             Code::Gather { operand, access, stride, len } => {
                 (transfer::gather, Extra::Gather { operand: *operand, access: boxed(access), stride: *stride, len: *len })
             }

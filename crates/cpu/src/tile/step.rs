@@ -44,6 +44,14 @@ pub(crate) enum Extra {
         places: Arc<[u32]>,
         width: usize,
     },
+    /// A buffer among the operands, where in it, and what each coordinate of the access's last axis adds to the place.
+    Pattern {
+        operand: usize,
+        access: Box<Access>,
+        offsets: Arc<[i32]>,
+        /// Whether some coordinates have no place.
+        masked: bool,
+    },
     /// In place: operand, place of the origin, steps.
     Pointer {
         operand: usize,

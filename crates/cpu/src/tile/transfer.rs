@@ -1,6 +1,6 @@
 //! Steps that move words between buffers and the scratch memory of a tile.
 
-use super::access::Form;
+use super::access::{Form, NOWHERE};
 use super::step::{Extra, Step};
 use super::{Env, Place, Tile};
 
@@ -71,6 +71,32 @@ pub(crate) unsafe fn fill(step: &Step, env: &mut Env, tile: &Tile) {
                     // SAFETY: as above.
                     *word = unsafe { *base.offset(place + i as isize * stride) };
                 }
+            }
+        }
+    });
+}
+
+/// A load in an order that repeats itself: what the innermost coordinates add to the place was written down.
+pub(crate) unsafe fn patterned(step: &Step, env: &mut Env, tile: &Tile) {
+    let target = step.target(env, tile);
+    let Extra::Pattern { operand, access, offsets, masked } = &step.extra else { return };
+    let base: *const u32 = env.base(*operand);
+    let start = if step.form.col { tile.c0 } else { tile.l0 };
+    access.walk(step.form, tile, |line, position, n, place, _| {
+        // SAFETY: the program gave the value room for the tile.
+        let words = unsafe { run_mut(target, line, position, n) };
+        let Some(place) = place else { return words.fill(0) };
+        let first = (start + position) % offsets.len();
+        let offsets = &offsets[first..first + n];
+        if *masked {
+            for (word, &offset) in words.iter_mut().zip(offsets) {
+                // SAFETY: all valid places were found inside of the buffer when the plan was loaded.
+                *word = if offset == NOWHERE { 0 } else { unsafe { *base.offset(place + offset as isize) } };
+            }
+        } else {
+            for (word, &offset) in words.iter_mut().zip(offsets) {
+                // SAFETY: as above.
+                *word = unsafe { *base.offset(place + offset as isize) };
             }
         }
     });
