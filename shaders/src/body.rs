@@ -60,7 +60,7 @@ impl<'a> Printer<'a> {
             Instr::Gather { operand, index, at, stride, len } => {
                 let Printed { place, valid } = self.place(text, value.level, index)?;
                 let inside = format!("{} < {len}u", name(*at));
-                let valid = valid.map_or(inside.clone(), |v| format!("{v} && {inside}"));
+                let valid = valid.map_or(inside.clone(), |v| format!("({v}) & ({inside})"));
                 let place = format!("{place} + {} * {stride}u", name(*at));
                 self.guarded(body.operands[*operand], &place, Some(&valid), &zero)
             }

@@ -44,8 +44,8 @@ pub(crate) fn identity(op: ReduceOp, dtype: DType) -> String {
 /// Two partial results of a reduction as one.
 pub(crate) fn combine(op: ReduceOp, dtype: DType, a: &str, b: &str) -> String {
     match (op, dtype) {
-        (ReduceOp::Sum | ReduceOp::Max, DType::Bool) => format!("({a} || {b})"),
-        (ReduceOp::Prod | ReduceOp::Min, DType::Bool) => format!("({a} && {b})"),
+        (ReduceOp::Sum | ReduceOp::Max, DType::Bool) => format!("({a} | {b})"),
+        (ReduceOp::Prod | ReduceOp::Min, DType::Bool) => format!("({a} & {b})"),
         (_, DType::F32 | DType::I32 | DType::U32) => binary(op.combine(), dtype, a, b),
     }
 }
@@ -95,9 +95,7 @@ pub(crate) fn binary(op: BinaryOp, dtype: DType, a: &str, b: &str) -> String {
         BinaryOp::Le => format!("({a} <= {b})"),
         BinaryOp::Eq => format!("({a} == {b})"),
         BinaryOp::Ne => format!("({a} != {b})"),
-        BinaryOp::And if logical => format!("({a} && {b})"),
         BinaryOp::And => format!("({a} & {b})"),
-        BinaryOp::Or if logical => format!("({a} || {b})"),
         BinaryOp::Or => format!("({a} | {b})"),
         BinaryOp::Xor if logical => format!("({a} != {b})"),
         BinaryOp::Xor => format!("({a} ^ {b})"),

@@ -5,7 +5,7 @@ use std::ops::Range;
 use noyau_compile::{Index, View};
 use noyau_tensor::{Error, Result};
 
-use crate::text::{Sum, Text};
+use crate::text::{Sum, Text, all};
 
 /// A kernel's space with neighbouring axes merged where every view walks them as one, so that fewer divisions find the coordinates.
 pub(crate) struct Axes {
@@ -145,6 +145,6 @@ pub(crate) fn print(text: &mut Text, axes: &Axes, index: &Index, prefix: &str) -
         text.line(format!("let {prefix} = {place};"));
         place = prefix.into();
     }
-    let valid = (!conditions.is_empty()).then(|| conditions.join(" && "));
+    let valid = (!conditions.is_empty()).then(|| all(&conditions));
     Ok(Printed { place, valid })
 }

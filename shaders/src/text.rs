@@ -84,3 +84,12 @@ impl Sum {
         if text.contains(' ') { format!("({text})") } else { text }
     }
 }
+
+/// Conditions that all have to hold. Not `&&`, which promises not to look at the second where the first fails: a branch for every element that is loaded,
+/// which some drivers cannot cope with.
+pub(crate) fn all(conditions: &[String]) -> String {
+    match conditions {
+        [only] => only.clone(),
+        _ => conditions.iter().map(|c| format!("({c})")).collect::<Vec<_>>().join(" & "),
+    }
+}

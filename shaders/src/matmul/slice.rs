@@ -3,7 +3,7 @@
 use noyau_compile::plan::{Digit, Matmul, Matrix, Strides};
 
 use crate::Layout;
-use crate::text::{Sum, Text};
+use crate::text::{Sum, Text, all};
 
 /// One operand.
 pub(super) struct Slice<'a> {
@@ -83,7 +83,7 @@ impl Slice<'_> {
         if inside.is_empty() {
             return layout.load(buffer, &place);
         }
-        let inside = inside.join(" && ");
+        let inside = all(&inside);
         format!("select(0f, {}, {inside})", layout.load(buffer, &format!("select(0u, {place}, {inside})")))
     }
 
