@@ -47,7 +47,7 @@ fn order(x: &[f32], descending: bool) -> Vec<usize> {
 #[test]
 fn sorting_is_stable_and_puts_nan_last() {
     let mut rng = StdRng::seed_from_u64(1);
-    for n in [1, 2, 3, 31, 127, 128, 129, 130, 255, 256, 257, 300, 511, 700, 1025, 5000] {
+    for n in [1, 2, 3, 31, 63, 64, 65, 66, 98, 127, 128, 129, 130, 250, 255, 256, 257, 300, 511, 700, 1025, 5000] {
         let values = odd(&mut rng, 2 * n);
         let x = param(&[2, n], &values);
         for descending in [false, true] {

@@ -4,7 +4,7 @@
 
 use std::panic::Location as CallerLocation;
 
-use crate::{Array, Location, Shape, Tensor};
+use crate::{Location, Tensor};
 
 impl Tensor {
     /// Each axis after the first two resized to `sizes`: the element at place `i` is that at `floor(i * old / new)`, PyTorch's mode `nearest` without its rounding of
@@ -30,7 +30,7 @@ impl Tensor {
     }
 
     /// `[N, C, L]` resized to `[N, C, size]`, linear between neighbours: PyTorch's mode `linear`. `align_corners`: the ends' centres stay where they are; otherwise the
-    /// ends' edges do, and what lies outside of the first and last centre is as they are.
+    /// ends' edges do, and what lies outside of the first and last centre is as they are. A NaN or an infinity reaches its whole row.
     #[track_caller]
     pub fn upsample_linear(&self, size: usize, align_corners: bool) -> Tensor {
         self.upsample_by_weights("upsample_linear", &[size], align_corners, CallerLocation::caller())
@@ -49,39 +49,24 @@ impl Tensor {
         }
         let mut result = self.clone();
         for (i, &new) in sizes.iter().enumerate() {
-            let old = self.shape()[i + 2];
-            if new != old {
-                result = result.resize_linear(i as isize + 2, &sources(old, new, align_corners));
+            if new != self.shape()[i + 2] {
+                result = result.resize_linear(i as isize + 2, new, align_corners);
             }
         }
         result
     }
 
-    /// An axis of which element `i` lies `sources[i].1` of the way from element `sources[i].0` to the next.
+    /// An axis resized by a matrix product. Its matrix has two weights a column and zeros else; all the same it is faster than two gathers (on the CPU 5 to 25 times for
+    /// images of 32 to 64 pixels), and so is its gradient, which would be two scatters. The price: a NaN or an infinity reaches its whole row.
     #[track_caller]
-    fn resize_linear(&self, axis: isize, sources: &[(usize, f32)]) -> Tensor {
+    fn resize_linear(&self, axis: isize, new: usize, align_corners: bool) -> Tensor {
         let old = self.shape()[axis as usize];
-        let new = sources.len();
-        let lower: Vec<u32> = sources.iter().map(|&(place, _)| place as u32).collect();
-        let upper: Vec<u32> = sources.iter().map(|&(place, _)| (place + 1).min(old - 1) as u32).collect();
-        let weights: Vec<f32> = sources.iter().map(|&(_, weight)| weight).collect();
-        let (lower, upper) = (self.index_select(axis, &Tensor::new(&lower, [new])), self.index_select(axis, &Tensor::new(&upper, [new])));
-        let aligned: Shape = (0..self.rank()).map(|i| if i == axis as usize { new } else { 1 }).collect();
-        lower.lerp(&upper, &Tensor::new(&weights, aligned))
-    }
-
-    /// The linear map of an axis as a matrix product.
-    #[track_caller]
-    pub fn resize_matrix(&self, axis: isize, new: usize, align: bool) -> Tensor {
-        let old = self.shape()[axis as usize];
-        let sources = sources(old, new, align);
         let mut weights = vec![0.0f32; old * new];
-        for (i, &(place, weight)) in sources.iter().enumerate() {
+        for (i, (place, weight)) in sources(old, new, align_corners).into_iter().enumerate() {
             weights[place * new + i] += 1.0 - weight;
             weights[(place + 1).min(old - 1) * new + i] += weight;
         }
-        let weights = Array::new([old, new], &weights).map_or_else(Tensor::invalid, Tensor::from_array);
-        self.movedim(axis, -1).matmul(&weights).movedim(-1, axis)
+        self.movedim(axis, -1).matmul(&Tensor::new(&weights, [old, new])).movedim(-1, axis)
     }
 
     /// The error for sizes that do not fit.

@@ -111,7 +111,7 @@ impl Tensor {
     #[track_caller]
     fn scan_chunk(&self, op: ReduceOp) -> Tensor {
         let n = self.shape()[self.rank() - 1];
-        let mask = Tensor::tril_mask(n, n, 0);
+        let mask = Tensor::iota([n, n], 1).le(Tensor::iota([n, n], 0));
         let elements = self.unsqueeze(-2);
         match op {
             ReduceOp::Sum => mask.where_(elements, self.number(0.0)).sum_axes(&[-1]),
@@ -126,7 +126,7 @@ impl Tensor {
     fn scan_logsumexp(&self) -> Tensor {
         let n = self.shape()[self.rank() - 1];
         if n <= CHUNK {
-            let mask = Tensor::tril_mask(n, n, 0);
+            let mask = Tensor::iota([n, n], 1).le(Tensor::iota([n, n], 0));
             // The result does not depend on the shift; a finite one keeps infinities apart.
             let shift = self.detach().scan_chunk(ReduceOp::Max).clamp(f32::MIN, f32::MAX);
             // Masked before and after: an exponential that overflows where it is not wanted would put NaN into the gradient.

@@ -9,21 +9,19 @@ use std::panic::Location as CallerLocation;
 
 use crate::{DType, ReduceOp, Scalar, Shape, Tensor};
 
-/// The longest run that is sorted by comparing all pairs.
-const RUN: usize = 128;
+/// The longest run that is sorted by comparing all pairs (twice as long where that needs no filling).
+const RUN: usize = 64;
 
-/// A sorted order in the making: for each element what it is sorted by, then a number that no other element has, the original place among it.
-struct Keys {
+/// A sorted order in the making: in runs (the last two axes: which run, which place) of which there are a power of two, the elements and their places before.
+struct Runs {
     value: Tensor,
-    tie: Tensor,
+    place: Tensor,
     descending: bool,
-    /// Whether equal values must look at `tie`; otherwise those that came first stay first.
-    tied: bool,
 }
 
 impl Tensor {
     /// The elements in order along an axis (negative counts from the end), and their places before, u32. Stable; NaN counts as larger than every number. Along an axis of
-    /// `n` elements it takes about `log2(n / 128)^2` kernels beyond the first three. On a GPU the gradient looks through all `n` for each element.
+    /// `n` elements it takes 3 to 43 kernels up to a million elements. On a GPU the gradient looks through all `n` for each element.
     #[track_caller]
     pub fn sort(&self, axis: isize, descending: bool) -> (Tensor, Tensor) {
         let order = self.order("sort", axis, descending);
@@ -176,113 +174,85 @@ impl Tensor {
         }
         let last = self.detach().movedim(axis, -1);
         let last = if self.dtype() == DType::Bool { last.to(DType::U32) } else { last };
-        let tie = Keys::new(&last, descending).sorted().tie.slice(-1, ..n);
-        let places = if self.dtype().is_float() { tie % n as u32 } else { tie };
-        places.movedim(-1, index as isize)
+        Runs::new(&last, descending).sorted(n).movedim(-1, index as isize)
     }
 }
 
-impl Keys {
-    /// The keys of the last axis, in runs (the last two axes: which run, which place) of which there are a power of two.
+impl Runs {
+    /// The elements of the last axis, not yet sorted.
     #[track_caller]
-    fn new(x: &Tensor, descending: bool) -> Keys {
+    fn new(x: &Tensor, descending: bool) -> Runs {
         let n = x.shape()[x.rank() - 1];
-        // Runs as short as the filling allows.
-        let runs = n.div_ceil(RUN).next_power_of_two();
-        let length = n.div_ceil(runs);
-        let missing = runs * length - n;
-        let place = Tensor::iota(x.shape(), -1);
-        let tied = x.dtype().is_float();
-        let (value, tie) = if tied {
-            // A NaN is sorted as infinity, and after (descending: before) the infinities by its number.
-            let nan = x.isnan();
-            let behind = if descending { nan.logical_not() } else { nan.clone() };
-            let tie = behind.where_(&place + n as u32, place);
-            (nan.where_(f32::INFINITY, x), tie)
-        } else {
-            (x.clone(), place)
-        };
+        // Half as many runs if that needs no filling: filled up runs take longer to read.
+        let count = n.div_ceil(RUN).next_power_of_two();
+        let count = if !n.is_multiple_of(count) && n.is_multiple_of(count.div_ceil(2)) { count.div_ceil(2) } else { count };
+        let length = n.div_ceil(count);
+        let missing = count * length - n;
+        // The least value fills up: in front if it is to come first, else at the end, so that of equals too the filling stays outermost, and NaN beyond it.
         let mut widths = vec![(0, 0); x.rank()];
-        widths[x.rank() - 1].1 = missing;
-        let (value, tie) = if missing == 0 {
-            (value, tie)
-        } else {
-            // What fills up goes last.
-            let least = if descending { ReduceOp::Max } else { ReduceOp::Min }.identity(x.dtype());
-            let whole: Shape = x.shape()[..x.rank() - 1].iter().copied().chain([n + missing]).collect();
-            let inside = Tensor::iota([n + missing], 0).lt(n as u32);
-            let value = inside.where_(value.pad(&widths, 0.0), Tensor::full(Shape::scalar(), least));
-            (value, inside.where_(tie.pad(&widths, 0.0), Tensor::iota(whole, -1) + 2 * n as u32))
-        };
-        Keys { value: value.unflatten(-1, &[runs, length]), tie: tie.unflatten(-1, &[runs, length]), descending, tied }
+        widths[x.rank() - 1] = if descending { (0, missing) } else { (missing, 0) };
+        let least = ReduceOp::Max.identity(x.dtype()).to_f64();
+        let (value, place) = (x.pad(&widths, least as f32), Tensor::iota(x.shape(), -1).pad(&widths, 0.0));
+        Runs { value: value.unflatten(-1, &[count, length]), place: place.unflatten(-1, &[count, length]), descending }
     }
 
-    /// Whether `a` must go before `b`, when it comes after it.
+    /// The places before of all elements in order, the filling among them.
     #[track_caller]
-    fn overtakes(&self, a: (&Tensor, &Tensor), b: (&Tensor, &Tensor)) -> Tensor {
-        let ahead = if self.descending { b.0.lt(a.0) } else { a.0.lt(b.0) };
-        if self.tied { ahead.logical_or(a.0.eq(b.0).logical_and(a.1.lt(b.1))) } else { ahead }
-    }
-
-    /// All keys in order, in one run.
-    #[track_caller]
-    fn sorted(self) -> Keys {
-        let mut keys = self.sort_runs();
-        while keys.value.shape()[keys.value.rank() - 2] > 1 {
-            keys = keys.merged();
+    fn sorted(self, n: usize) -> Tensor {
+        let mut runs = self.sort_each();
+        while runs.value.shape()[runs.value.rank() - 2] > 1 {
+            runs = runs.merged();
         }
-        Keys { value: keys.value.squeeze(-2), tie: keys.tie.squeeze(-2), ..keys }
+        let place = runs.place.squeeze(-2);
+        let all = place.shape()[place.rank() - 1];
+        if runs.descending { place.slice(-1, ..n) } else { place.slice(-1, all - n..) }
+    }
+
+    /// Whether `a`, which comes first, stays before `b`: where it is in order, and among equals. NaN is larger than every number: it lets any pass, or none.
+    #[track_caller]
+    fn stays(&self, a: &Tensor, b: &Tensor) -> Tensor {
+        let (low, high) = if self.descending { (b, a) } else { (a, b) };
+        if a.dtype().is_float() { low.le(high).logical_or(high.ne(high)) } else { low.le(high) }
     }
 
     /// Each run sorted by comparing all pairs.
     #[track_caller]
-    fn sort_runs(self) -> Keys {
-        let Keys { value, tie, descending, .. } = &self;
-        let n = value.shape()[value.rank() - 1];
-        let (this, other) = (value.unsqueeze(-1), value.unsqueeze(-2));
-        let ahead = if *descending { this.lt(&other) } else { other.lt(&this) };
-        let earlier = tie.unsqueeze(-2).lt(tie.unsqueeze(-1));
-        let rank = ahead.logical_or(this.eq(&other).logical_and(earlier)).to(DType::U32).sum_axes(&[-1]);
+    fn sort_each(self) -> Runs {
+        let n = self.value.shape()[self.value.rank() - 1];
+        let (this, other) = (self.value.unsqueeze(-1), self.value.unsqueeze(-2));
+        let before = Tensor::iota([n, n], 1).lt(Tensor::iota([n, n], 0));
+        let ahead = before.where_(self.stays(&other, &this), self.stays(&this, &other).logical_not());
+        let rank = ahead.to(DType::U32).sum_axes(&[-1]);
         // The inverse of the ranks. They are below 2^24, so f32 holds them.
-        let places = Tensor::iota([n], 0).to(DType::F32).expand(value.shape());
-        let order = Tensor::zeros(value.shape()).scatter_add(-1, &rank, &places).to(DType::U32);
-        Keys { value: value.gather(-1, &order), tie: tie.gather(-1, &order), ..self }
+        let places = Tensor::iota([n], 0).to(DType::F32).expand(rank.shape());
+        let order = Tensor::zeros(rank.shape()).scatter_add(-1, &rank, &places).to(DType::U32);
+        Runs { value: self.value.gather(-1, &order), place: self.place.gather(-1, &order), ..self }
     }
 
     /// Runs merged two by two.
     #[track_caller]
-    fn merged(self) -> Keys {
+    fn merged(self) -> Runs {
         let rank = self.value.rank();
-        let (runs, n) = (self.value.shape()[rank - 2], self.value.shape()[rank - 1]);
-        let pairs: Shape = self.value.shape()[..rank - 2].iter().copied().chain([runs / 2, 2 * n]).collect();
+        let (count, n) = (self.value.shape()[rank - 2], self.value.shape()[rank - 1]);
         // Both runs of a pair lie one after the other.
-        let (value, tie) = (self.value.reshape(&pairs), self.tie.reshape(&pairs));
-        let place = Tensor::iota(&pairs, -1);
+        let pairs: Shape = self.value.shape()[..rank - 2].iter().copied().chain([count / 2, 2 * n]).collect();
+        let value = self.value.reshape(&pairs);
+        let at = Tensor::iota(&pairs, -1);
         let length = n as u32;
-        // How many of the elements before `place` come from the first run: at least `low`, at most `high`.
-        let mut low = place.maximum(length) - length;
-        let mut high = place.minimum(length);
+        // How many of the elements before `at` come from the first run: at least `low`, at most `high`.
+        let mut low = at.maximum(length) - length;
+        let mut high = at.minimum(length);
         for _ in 0..usize::BITS - n.leading_zeros() {
             let middle = (&low + &high).shr(1);
-            let opposite = &place - &middle + (length - 1);
-            let stays = self.stays(&value, &tie, &middle, &opposite);
+            let opposite = &at - &middle + (length - 1);
+            let stays = self.stays(&value.gather(-1, &middle), &value.gather(-1, &opposite));
             let further = low.lt(&high).logical_and(stays);
             low = further.where_(&middle + 1, &low);
             high = further.where_(high, middle);
         }
-        let second = &place - &low + length;
-        let first = low.lt(length).logical_and(second.ge(2 * length).logical_or(self.stays(&value, &tie, &low, &second)));
-        let from = first.where_(low, second);
-        Keys { value: value.gather(-1, &from), tie: tie.gather(-1, &from), ..self }
-    }
-
-    /// Whether the element at `a`, which comes first, stays before that at `b`.
-    #[track_caller]
-    fn stays(&self, value: &Tensor, tie: &Tensor, a: &Tensor, b: &Tensor) -> Tensor {
-        let (first, second) = (value.gather(-1, a), value.gather(-1, b));
-        if !self.tied {
-            return self.overtakes((&second, b), (&first, a)).logical_not();
-        }
-        self.overtakes((&second, &tie.gather(-1, b)), (&first, &tie.gather(-1, a))).logical_not()
+        let second = &at - &low + length;
+        let stays = self.stays(&value.gather(-1, &low), &value.gather(-1, &second));
+        let from = low.lt(length).logical_and(second.ge(2 * length).logical_or(stays)).where_(low, second);
+        Runs { value: value.gather(-1, &from), place: self.place.reshape(pairs).gather(-1, &from), ..self }
     }
 }
