@@ -288,3 +288,24 @@ fn lines_for_people() {
     assert_eq!(help.status.code(), Some(0));
     assert!(String::from_utf8_lossy(&help.stdout).contains("--batch-size"));
 }
+
+/// Checks change nothing, and the trace is a file that tools read.
+#[test]
+fn a_training_that_is_watched() {
+    let files = Files::new(8);
+    let accuracy = |arguments: &[&str]| {
+        let output = files.run(&[&["--epochs", "1", "--batch-size", "8", "--json"], arguments].concat());
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let text = String::from_utf8(output.stdout).expect("text");
+        let end: Value = serde_json::from_str(text.lines().last().expect("a last line")).expect("JSON");
+        end["test_loss"].as_f64().expect("a number")
+    };
+    let plain = accuracy(&[]);
+    assert_eq!(accuracy(&["--validate"]), plain);
+    assert_eq!(accuracy(&["--check-finite"]), plain);
+    assert_eq!(accuracy(&["--trace", "trace.json"]), plain);
+    let trace: Value = serde_json::from_slice(&std::fs::read(files.path("trace.json")).expect("the trace")).expect("JSON");
+    assert!(trace["traceEvents"].as_array().is_some_and(|events| events.iter().any(|event| event["name"] == "step")), "{trace}");
+    let nowhere = Files::new(8);
+    nowhere.refuses(&["--trace", "no/such/folder/trace.json"], &["no/such/folder"]);
+}

@@ -32,6 +32,13 @@ fn run(options: Options) -> anyhow::Result<()> {
         .loss(cross_entropy)
         .optimizer(options.make_optimizer(mnist.train.len()))
         .seed(options.seed);
+    // Before anything is compiled.
+    let session = trainer.session()?;
+    session.validate(options.validate);
+    session.check_finite(options.check_finite);
+    if let Some(file) = &options.trace {
+        session.trace(file)?;
+    }
     if let Some(file) = &options.load {
         trainer.load(file)?;
     }
@@ -55,6 +62,7 @@ fn run(options: Options) -> anyhow::Result<()> {
         let mistakes = mistakes::find(&mut trainer, &mnist.test)?;
         picture::draw(file, &history.epochs, &evaluation, &mistakes, &device.adapter())?;
     }
+    session.finish_trace()?;
     report.end(&End { options: &options, history: &history, evaluation: &evaluation });
     report.finish()
 }

@@ -48,6 +48,15 @@ pub struct Options {
     /// Where to draw the training and the mistakes [default: mnist.svg, after at least one epoch]
     #[arg(long, value_name = "FILE")]
     pub picture: Option<PathBuf>,
+    /// Check each kernel of each step against its definition, and stop at the first that differs: slow, to find a driver's mistakes
+    #[arg(long)]
+    pub validate: bool,
+    /// Stop at the first NaN or infinity that a kernel stores, and say which operation made it: slower
+    #[arg(long)]
+    pub check_finite: bool,
+    /// Where to write what happens when, for ui.perfetto.dev or chrome://tracing: the first steps, kernel by kernel
+    #[arg(long, value_name = "FILE")]
+    pub trace: Option<PathBuf>,
     /// Write one JSON object a line to stdout, and nothing else
     #[arg(long)]
     pub json: bool,
@@ -78,7 +87,7 @@ impl Options {
             self.save.get_or_insert("mnist.safetensors".into());
             self.picture.get_or_insert("mnist.svg".into());
         }
-        self.save.iter().chain(&self.picture).try_for_each(|path| check_target(path))?;
+        self.save.iter().chain(&self.picture).chain(&self.trace).try_for_each(|path| check_target(path))?;
         match self.optimizer {
             Rule::Sgd => {
                 self.learning_rate.get_or_insert(0.1);

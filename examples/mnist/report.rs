@@ -91,6 +91,12 @@ impl Report {
         if let Some(file) = &options.load {
             self.line(format!("loaded    {}", file.display()));
         }
+        match (options.validate, options.check_finite) {
+            (true, true) => self.line("checked   every kernel, and for NaN: slow"),
+            (true, false) => self.line("checked   every kernel: slow"),
+            (false, true) => self.line("checked   for NaN and infinities"),
+            (false, false) => {}
+        }
         self.line("");
     }
 
@@ -152,6 +158,7 @@ impl Report {
                 "gpu_objects_after_warmup": history.gpu_objects_after_warmup,
                 "saved": options.save,
                 "picture": options.picture,
+                "trace": options.trace,
             }));
         }
         if let Some(epoch) = history.last() {
@@ -173,7 +180,7 @@ impl Report {
             self.line(line.trim_end());
         }
         self.line(format!("\ntest loss {:.4}, test accuracy {}", evaluation.loss, percent(evaluation.accuracy)));
-        for (what, file) in [("weights", &options.save), ("picture", &options.picture)] {
+        for (what, file) in [("weights", &options.save), ("picture", &options.picture), ("trace", &options.trace)] {
             if let Some(file) = file {
                 self.line(format!("{what} in {}", file.display()));
             }

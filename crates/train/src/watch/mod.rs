@@ -16,12 +16,12 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use noyau_compile::Graph;
 use noyau_compile::plan::{BufferId, BufferKind, Plan};
+use noyau_compile::{Graph, scalar};
 use noyau_cpu::Values;
 use noyau_tensor::{Array, DType, Error, Result, Scalar, State};
 
-use crate::device::Executable;
+use crate::device::{Device, Executable};
 pub(crate) use trace::{Tracer, args, launch_name};
 
 /// What a session is asked to look at.
@@ -93,6 +93,7 @@ pub(crate) struct Watch {
     checks: Checks,
     stages: Vec<Stage>,
     device: String,
+    on_cpu: bool,
 }
 
 /// What is known of a step's buffers while it runs.
@@ -104,7 +105,7 @@ struct Seen {
 }
 
 impl Watch {
-    pub fn new(checks: Checks, executable: &Executable, device: String) -> Watch {
+    pub fn new(checks: Checks, executable: &Executable, device: &Device) -> Watch {
         let mut stages: Vec<Stage> = Vec::new();
         for launch in 0..executable.launches() {
             let kernels = executable.kernels_of(launch);
@@ -113,7 +114,7 @@ impl Watch {
                 _ => stages.push(Stage { launches: launch..launch + 1, kernels }),
             }
         }
-        Watch { checks, stages, device }
+        Watch { checks, stages, device: device.adapter(), on_cpu: device.is_cpu() }
     }
 
     /// Runs the step, looking at each launch. Fails at the first kernel at fault; what the step has done until then stays done.
@@ -175,26 +176,22 @@ impl Watch {
         let after: Vec<&[u32]> = after.iter().map(|array| array.as_ref().map_or(&[][..], Array::words)).collect();
         let Some(found) = replay::compare(plan, &plan.kernels[kernel], &before, &after)? else { return Ok(()) };
         let dtype = plan.buffers[found.buffer.0].dtype;
-        let value = |word: u32| match dtype {
-            DType::F32 => format!("{:?}", f32::from_bits(word)),
-            DType::I32 => format!("{}", word as i32),
-            DType::U32 | DType::Bool => format!("{word}"),
-        };
+        let value = |x: f64| if dtype == DType::F32 { format!("{:?}", x as f32) } else { format!("{x}") };
         let allowed = match found.allowed.exact() {
-            Some(x) => format!("it must be {x}"),
-            None => format!("it must be from {:e} to {:e}", found.allowed.low, found.allowed.high),
+            Some(x) => format!("it must be {}", value(x)),
+            None => format!("it must be from {} to {}", value(found.allowed.low), value(found.allowed.high)),
         };
+        let way_out = if self.on_cpu { "" } else { " with the device's driver; NOYAU_DEVICE=cpu runs without it" };
         Err(Error::WrongResult {
             device: self.device.clone(),
             message: format!(
-                "{}: {} of {} elements that it stored are wrong; the first, at {:?} of {}, is {}, {allowed}. \
-                 Please report this kernel with the device's driver; NOYAU_DEVICE=cpu runs without it",
+                "{}: {} of {} elements that it stored are wrong; the first, at {:?} of {}, is {}, {allowed}. Please report this kernel{way_out}",
                 describe::kernel(plan, kernel),
                 found.count,
                 found.of,
                 describe::coordinate(plan, found.buffer, found.place),
                 describe::buffer(plan, found.buffer),
-                value(found.word),
+                value(scalar::from_word(found.word, dtype)),
             ),
         })
     }
