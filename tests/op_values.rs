@@ -1,9 +1,12 @@
 //! What composed operations are, against plain loops and known numbers: the case list checks that devices agree on a composition, this checks that it is the right one.
 
+mod cases;
+mod support;
+
 use noyau::prelude::*;
-use noyau::tensor::einsum;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
+use support::gpus;
 
 fn eval(tensor: &Tensor) -> Array {
     Session::new(Device::cpu()).eval(tensor).expect("it runs")
@@ -356,6 +359,26 @@ fn numbers_that_are_none_are_told_apart() {
     assert_eq!(truths(x.isclose(&x, 1e-5, 1e-8)), [false, true, true, true, true, true, true]);
     close(&param(&[2, 2], &[nan, 2.0, nan, nan]).nanmean(&[1]), &[2.0, f64::NAN], 0.0);
     close(&param(&[2, 2], &[-inf, -inf, inf, 2.0]).logsumexp(&[1]), &[f64::NEG_INFINITY, f64::INFINITY], 0.0);
+}
+
+/// WGSL may assume that they do not occur: these questions look at the bits.
+#[test]
+fn numbers_that_are_none_are_told_apart_on_gpus() {
+    gpus::every(|gpu| {
+        let session = Session::new(gpu.device.clone());
+        let (nan, inf) = (f32::NAN, f32::INFINITY);
+        let x = param(&[6], &[nan, inf, -inf, 0.0, f32::MAX, f32::MIN]);
+        // Of values that are loaded, and of values that are computed.
+        for x in [x.clone(), x.reshape([2, 3]).t().reshape([6]) * 1.0, (&x * 0.5) + &x * 0.5] {
+            let values = eval(&x).to_vec::<f32>().expect("f32");
+            let truths = |t: Tensor| session.eval(&t).expect("it runs").to_vec::<bool>().expect("bools");
+            assert_eq!(truths(x.isnan()), values.iter().map(|v| v.is_nan()).collect::<Vec<_>>(), "{}", gpu.name);
+            assert_eq!(truths(x.isinf()), values.iter().map(|v| v.is_infinite()).collect::<Vec<_>>(), "{}", gpu.name);
+            assert_eq!(truths(x.isfinite()), values.iter().map(|v| v.is_finite()).collect::<Vec<_>>(), "{}", gpu.name);
+            let replaced = session.eval(&x.nan_to_num(7.0)).expect("it runs").to_f64();
+            assert!(replaced.iter().all(|v| v.is_finite()), "{}: {replaced:?}", gpu.name);
+        }
+    });
 }
 
 #[test]

@@ -24,7 +24,9 @@ pub use noyau_train::{Device, Fit, Session, Spec, Step, Trainer};
 pub mod prelude {
     pub use noyau_data::{Csv, Dataset, Loader, Mnist, Points};
     pub use noyau_nn::*;
-    pub use noyau_tensor::{Array, ConvOptions, DType, Error, Init, Padding, Param, Result, Scalar, Shape, Tensor, concat, grad, stack};
+    pub use noyau_tensor::{
+        Array, ConvOptions, DType, Error, Init, Padding, Param, Result, Scalar, Shape, Tensor, concat, einsum, grad, meshgrid, stack,
+    };
     pub use noyau_train::{
         CompiledStep, Device, DeviceChoice, EpochRecord, Evaluation, Fit, History, Progress, Session, Spec, Step, Trainer,
     };
