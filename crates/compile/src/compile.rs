@@ -49,7 +49,7 @@ pub fn compile(graph: &Graph, options: Options) -> Result<Plan> {
 
 /// The graph as it is fused: convolutions written as products, simplified, long reductions split, copies written out.
 pub fn prepare(graph: &Graph, options: Options) -> Result<Graph> {
-    Ok(materialize(&split_reductions(&simplify(&convolve(graph)?), options.limits.max_reduce)))
+    Ok(materialize(&split_reductions(&simplify(&convolve(graph, options.limits.max_reduce)?), options.limits.max_reduce)))
 }
 
 enum Planned {

@@ -15,8 +15,9 @@ use crate::{Graph, Node, NodeId};
 /// Results an image from which each image is a product of its own.
 const IMAGE: usize = 32;
 
-/// The graph with every convolution written as views and a product.
-pub fn convolve(graph: &Graph) -> Result<Graph> {
+/// The graph with every convolution written as views and a product. Weights' gradients sum over at most `longest` elements at a time, where the number of
+/// images divides so: there are few of their results, and long sums are what there is to do side by side.
+pub fn convolve(graph: &Graph, longest: usize) -> Result<Graph> {
     let mut out = Graph { inputs: graph.inputs.clone(), ..Graph::default() };
     let mut map: Vec<NodeId> = Vec::with_capacity(graph.nodes.len());
     for node in &graph.nodes {
@@ -24,7 +25,7 @@ pub fn convolve(graph: &Graph) -> Result<Graph> {
         let id = match &node.op {
             Op::Conv(conv) => {
                 let operand = |i: usize| Tensor::input(i, out.node(inputs[i]).shape.clone(), node.dtype);
-                let result = product(conv, &operand(0), &operand(1), &node.shape);
+                let result = product(conv, &operand(0), &operand(1), &node.shape, longest);
                 splice(&mut out, node, &inputs, &result)?
             }
             _ => out.push(Node { inputs, ..node.clone() }),
@@ -62,7 +63,7 @@ fn splice(graph: &mut Graph, node: &Node, inputs: &[NodeId], result: &Tensor) ->
 }
 
 /// `x` `[n, groups * ci, size..]` convolved with `w` `[groups * co, ci, kernel..]`.
-fn product(conv: &Conv, x: &Tensor, w: &Tensor, shape: &Shape) -> Tensor {
+fn product(conv: &Conv, x: &Tensor, w: &Tensor, shape: &Shape, longest: usize) -> Tensor {
     let rank = conv.stride.len();
     if shape.numel() == 0 || x.numel() == 0 {
         return x.full_like(0.0).sum().expand(shape.clone());
@@ -82,14 +83,21 @@ fn product(conv: &Conv, x: &Tensor, w: &Tensor, shape: &Shape) -> Tensor {
         let summed: Vec<isize> = [2].into_iter().chain(ks).collect();
         return (windows * w.reshape(kernels)).sum_axes(&summed).reshape(shape.clone());
     }
-    if results >= IMAGE || n == 1 {
+    if results >= IMAGE {
         let axes: Vec<isize> = [0, 1, 2].into_iter().chain(ks).chain(outs).collect();
         let columns = windows.permute(&axes).reshape([n, groups, ci * taps, results]);
         return w.reshape([1, groups, co, ci * taps]).matmul(&columns).reshape(shape.clone());
     }
-    let axes: Vec<isize> = [1, 2].into_iter().chain(ks).chain([0]).chain(outs).collect();
-    let columns = windows.permute(&axes).reshape([groups, ci * taps, n * results]);
-    let product = w.reshape([groups, co, ci * taps]).matmul(&columns);
+    // The summed channels (a weight's gradient: images) in parts.
+    let least = (ci * taps).div_ceil(longest.max(1));
+    let parts = (least..=ci).find(|parts| ci.is_multiple_of(*parts)).unwrap_or(1);
+    let sizes = windows.shape().to_vec();
+    let windows = windows.reshape([&[n, groups, parts, ci / parts], &sizes[3..]].concat());
+    let after = |axes: std::ops::Range<isize>| axes.start + 1..axes.end + 1;
+    let axes: Vec<isize> = [1, 2, 3].into_iter().chain(after(ks)).chain([0]).chain(after(outs)).collect();
+    let columns = windows.permute(&axes).reshape([groups, parts, ci / parts * taps, n * results]);
+    let rows = w.reshape([groups, co, parts, ci / parts * taps]).transpose(1, 2);
+    let product = rows.matmul(&columns).sum_axes(&[1]);
     product.reshape([groups, co, n, results]).permute(&[2, 0, 1, 3]).reshape(shape.clone())
 }
 
