@@ -33,3 +33,6 @@ pub use loss::{
 pub use module::{Mode, Module, named, named_buffers};
 pub use optim::{AdaGrad, Adam, AdamW, Optimizer, RmsProp, Sgd};
 pub use schedule::{OneCycle, Schedule};
+
+// What convolutions and pooling take.
+pub use noyau_tensor::{Padding, PoolOptions};

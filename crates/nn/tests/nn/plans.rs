@@ -39,3 +39,35 @@ fn a_training_step_needs_few_kernels() {
     let adam = training_step(&Adam::new(0.001));
     assert!(adam.kernels.len() <= 12, "{adam}");
 }
+
+/// The kernels of a layer's values and of their gradients by input and parameters.
+fn kernels(layer: &dyn Module, shape: &[usize]) -> [usize; 2] {
+    let x = Tensor::input(0, shape, DType::F32);
+    let mode = Mode::train();
+    let y = layer.forward(&x, &mode);
+    let forward = plan(std::slice::from_ref(&x), &[&y], &mode.take_updates());
+    let parameters = layer.parameters();
+    let wrt: Vec<&Tensor> = std::iter::once(&x).chain(parameters.iter().map(|(_, param)| param.tensor())).collect();
+    let gradients = grad(&y.square().sum(), &wrt);
+    let both = plan(std::slice::from_ref(&x), &gradients.iter().collect::<Vec<_>>(), &[]);
+    [forward.kernels.len(), both.kernels.len()]
+}
+
+#[test]
+fn layers_need_few_kernels() {
+    // One pass over the rows; their gradient is another, and the parameters' two are sums over the columns.
+    let [forward, gradients] = kernels(&LayerNorm::new([256]), &[64, 256]);
+    assert!(forward == 1 && gradients <= 4, "{forward} and {gradients}");
+    // Mean, variance, result; two sums for the input, two for the parameters.
+    let [forward, gradients] = kernels(&BatchNorm::new(16), &[32, 16, 8, 8]);
+    assert!(forward <= 3 && gradients <= 7, "{forward} and {gradients}");
+    // Three projections at once, scores, their softmax, values, projection; no copies of heads.
+    let [forward, gradients] = kernels(&MultiHeadAttention::new(32, 4).causal(), &[8, 16, 32]);
+    assert!(forward <= 5 && gradients <= 18, "{forward} and {gradients}");
+    // A view and a reduction; for the gradient the number of ties in each window, and a map.
+    let [forward, gradients] = kernels(&MaxPool2d::new(2), &[8, 4, 16, 16]);
+    assert!(forward == 1 && gradients <= 3, "{forward} and {gradients}");
+    // Each step is a product and a map.
+    let [forward, _] = kernels(&Lstm::new(16, 32), &[8, 10, 16]);
+    assert!(forward <= 1 + 2 * 10 + 3, "{forward}");
+}
