@@ -3,7 +3,8 @@
 use noyau_data::{Batch, Loader, Packing};
 use noyau_tensor::{Array, DType, Param, Result, Shape, Tensor};
 
-use crate::session::{CompiledStep, Spec};
+use crate::session::Spec;
+use crate::step::CompiledStep;
 
 /// A data set prepared for a device.
 pub(crate) struct Feed {

@@ -10,11 +10,13 @@ mod diagnose;
 mod feed;
 mod history;
 mod session;
+mod step;
 mod trainer;
 mod watch;
 
 pub use device::{Device, DeviceChoice};
 pub use history::{EpochRecord, Evaluation, History, Progress};
 pub use noyau_gpu::{AdapterInfo, DeviceKind};
-pub use session::{CompiledStep, Session, Spec, Step, Timing};
+pub use session::{Session, Spec, Step};
+pub use step::{CompiledStep, Timing};
 pub use trainer::{Fit, Trainer};

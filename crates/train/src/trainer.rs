@@ -13,7 +13,8 @@ use crate::device::Device;
 use crate::diagnose::{self, Snapshot};
 use crate::feed::Feed;
 use crate::history::{EpochRecord, Evaluation, History, Progress};
-use crate::session::{CompiledStep, Session, Spec, Step};
+use crate::session::{Session, Spec, Step};
+use crate::step::CompiledStep;
 
 /// A model with what it takes to train it on a device.
 pub struct Trainer {

@@ -5,7 +5,8 @@ use noyau_nn::{Adam, Linear, Mode, Module, Optimizer, Relu, Sequential, cross_en
 use noyau_tensor::{Array, BinaryOp, DType, Error, Init, Param, ReduceOp, Scalar, Tensor};
 
 use crate::device::Device;
-use crate::session::{CompiledStep, Session, Spec, Step};
+use crate::session::{Session, Spec, Step};
+use crate::step::CompiledStep;
 
 fn devices() -> Vec<Device> {
     let gpus = Device::list().into_iter().map(|info| Device::gpu(info.index).expect("a listed GPU opens"));
@@ -129,7 +130,7 @@ fn one_bit_is_enough_where_nothing_rounds() {
             let step = || session.compile([], |[]| Step::returns(&tensor)).expect("it compiles");
             step().run(&[]).unwrap_or_else(|error| panic!("{name} on {device:?}: {error}"));
             let mut wrong = step();
-            wrong.replace_plan(&session, |plan| one_bit_off(plan));
+            wrong.replace_plan(&session, one_bit_off);
             let error = wrong.run(&[]).map(drop).expect_err(name);
             assert!(matches!(error, Error::WrongResult { .. }), "{name} on {device:?}: {error}");
         }
