@@ -4,6 +4,7 @@
 pub mod checks;
 pub mod gpus;
 pub mod tolerance;
+pub mod values;
 
 use noyau::compile::Graph;
 use noyau::cpu::{Values, evaluate};

@@ -71,8 +71,8 @@ impl Tensor {
         }
     }
 
-    /// `scale x` for positive elements, else `scale alpha (e^x - 1)`, with the constants that keep mean 0 and variance 1. Source: Klambauer et al., "Self-normalizing
-    /// neural networks", NeurIPS 2017.
+    /// `scale x` for positive elements, else `scale alpha (e^x - 1)`, with the constants that keep mean 0 and variance 1. Source: Klambauer
+    /// et al., "Self-normalizing neural networks", NeurIPS 2017.
     #[track_caller]
     pub fn selu(&self) -> Tensor {
         match self.not_float("selu") {
@@ -86,7 +86,8 @@ impl Tensor {
         }
     }
 
-    /// `x` for positive elements, else `alpha (e^(x / alpha) - 1)`, `alpha` not 0. Source: Barron, "Continuously differentiable exponential linear units", 2017.
+    /// `x` for positive elements, else `alpha (e^(x / alpha) - 1)`, `alpha` not 0. Source: Barron, "Continuously differentiable exponential
+    /// linear units", 2017.
     #[track_caller]
     pub fn celu(&self, alpha: f32) -> Tensor {
         let location = CallerLocation::caller();
@@ -139,8 +140,8 @@ impl Tensor {
         }
     }
 
-    /// The first half of an axis (negative counts from the end) times the sigmoid of the second. Source: Dauphin et al., "Language modeling with gated convolutional
-    /// networks", ICML 2017.
+    /// The first half of an axis (negative counts from the end) times the sigmoid of the second. Source: Dauphin et al., "Language modeling
+    /// with gated convolutional networks", ICML 2017.
     #[track_caller]
     pub fn glu(&self, axis: isize) -> Tensor {
         let location = CallerLocation::caller();
@@ -156,7 +157,8 @@ impl Tensor {
         }
     }
 
-    /// `softplus(beta x) / beta`, a smooth ReLU with a corner as sharp as `beta` (positive) says; PyTorch's default is 1, which is `noyau::nn`'s `softplus`.
+    /// `softplus(beta x) / beta`, a smooth ReLU with a corner as sharp as `beta` (positive) says; PyTorch's default is 1, which is
+    /// `noyau::nn`'s `softplus`.
     #[track_caller]
     pub fn softplus_beta(&self, beta: f32) -> Tensor {
         let location = CallerLocation::caller();

@@ -1,5 +1,5 @@
-//! Arithmetic by name that is composed from the operators: division and remainder toward minus infinity, parts of a number, mixtures, and the questions whether a
-//! number is one.
+//! Arithmetic by name that is composed from the operators: division and remainder toward minus infinity, parts of a number, mixtures, and
+//! the questions whether a number is one.
 
 use std::panic::Location as CallerLocation;
 
@@ -30,8 +30,8 @@ impl Tensor {
         Ok(other)
     }
 
-    /// The remainder with the divisor's sign, as Python's `%` and PyTorch's `remainder`; the operator `%` is C's `fmod`, with the dividend's sign. Of integers by 0 it
-    /// is 0. Shapes broadcast.
+    /// The remainder with the divisor's sign, as Python's `%` and PyTorch's `remainder`; the operator `%` is C's `fmod`, with the
+    /// dividend's sign. Of integers by 0 it is 0. Shapes broadcast.
     #[track_caller]
     pub fn remainder(&self, other: impl Operand) -> Tensor {
         let location = CallerLocation::caller();
@@ -54,8 +54,8 @@ impl Tensor {
         self % other
     }
 
-    /// The quotient rounded down, as Python's `//`: of floats a whole number (infinite or NaN where the quotient is), of integers by 0 it is 0. Its gradient is 0.
-    /// Shapes broadcast.
+    /// The quotient rounded down, as Python's `//`: of floats a whole number (infinite or NaN where the quotient is), of integers by 0 it
+    /// is 0. Its gradient is 0. Shapes broadcast.
     #[track_caller]
     pub fn floor_divide(&self, other: impl Operand) -> Tensor {
         let location = CallerLocation::caller();
@@ -162,7 +162,8 @@ impl Tensor {
     }
 }
 
-/// Whether a number is one. A GPU's compiler may take comparisons with NaN for settled, so these go by the conversion to integers, which looks at the bits.
+/// Whether a number is one. A GPU's compiler may take comparisons with NaN for settled, so these go by the conversion to integers, which
+/// looks at the bits.
 impl Tensor {
     /// A u32 for each element: [`NAN`], [`INFINITE`], or another for a finite one.
     #[track_caller]
@@ -208,8 +209,8 @@ impl Tensor {
         kind.ne(NAN).logical_and(kind.ne(INFINITE))
     }
 
-    /// NaN replaced by `nan`, infinities by the largest and the least finite number; the gradient is 0 where an element was replaced. PyTorch's defaults are
-    /// those of `x.nan_to_num(0.0)`.
+    /// NaN replaced by `nan`, infinities by the largest and the least finite number; the gradient is 0 where an element was replaced.
+    /// PyTorch's defaults are those of `x.nan_to_num(0.0)`.
     #[track_caller]
     pub fn nan_to_num(&self, nan: f32) -> Tensor {
         match self.not_float("nan_to_num") {
@@ -222,8 +223,8 @@ impl Tensor {
         }
     }
 
-    /// Whether `|self - other| <= atol + rtol * |other|`, a bool; PyTorch's defaults are `rtol` 1e-5 and `atol` 1e-8. Equal infinities are close, NaN is close to
-    /// nothing. Shapes broadcast.
+    /// Whether `|self - other| <= atol + rtol * |other|`, a bool; PyTorch's defaults are `rtol` 1e-5 and `atol` 1e-8. Equal infinities are
+    /// close, NaN is close to nothing. Shapes broadcast.
     #[track_caller]
     pub fn isclose(&self, other: impl Operand, rtol: f32, atol: f32) -> Tensor {
         let location = CallerLocation::caller();

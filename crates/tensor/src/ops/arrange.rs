@@ -84,7 +84,8 @@ impl Tensor {
 
 /// Taking apart.
 impl Tensor {
-    /// Pieces of the given sizes along an axis (negative counts from the end): PyTorch's `split` with a list. One erroneous tensor when they do not add up to the axis.
+    /// Pieces of the given sizes along an axis (negative counts from the end): PyTorch's `split` with a list. One erroneous tensor when
+    /// they do not add up to the axis.
     #[track_caller]
     pub fn split_sizes(&self, sizes: &[usize], axis: isize) -> Vec<Tensor> {
         let location = CallerLocation::caller();
@@ -106,8 +107,8 @@ impl Tensor {
         pieces
     }
 
-    /// At most `count` pieces along an axis (negative counts from the end), of equal size but for the last one: as in PyTorch, fewer where the size does not allow so
-    /// many. One erroneous tensor when `count` is 0 or there is no such axis.
+    /// At most `count` pieces along an axis (negative counts from the end), of equal size but for the last one: as in PyTorch, fewer where
+    /// the size does not allow so many. One erroneous tensor when `count` is 0 or there is no such axis.
     #[track_caller]
     pub fn chunk(&self, count: usize, axis: isize) -> Vec<Tensor> {
         let location = CallerLocation::caller();
@@ -212,8 +213,8 @@ impl Tensor {
     }
 }
 
-/// For each of several rank 1 tensors its elements along an axis of its own, expanded over the axes of the others: PyTorch's `meshgrid` with `indexing='ij'`. One
-/// erroneous tensor when an operand has another rank.
+/// For each of several rank 1 tensors its elements along an axis of its own, expanded over the axes of the others: PyTorch's `meshgrid`
+/// with `indexing='ij'`. One erroneous tensor when an operand has another rank.
 #[track_caller]
 pub fn meshgrid(axes: &[&Tensor]) -> Vec<Tensor> {
     let location: Location = CallerLocation::caller();

@@ -21,12 +21,13 @@ struct Named {
 
 /// Products of tensors, summed over axes, as an equation says: PyTorch's `einsum`. `"ij,jk->ik"` is a matrix product.
 ///
-/// Each operand has a letter for each axis, operands are separated by commas. Axes of one letter have one size (or 1, which stretches) and are multiplied at equal
-/// places; a letter that an operand has twice is its diagonal. Letters that are missing after `->` are summed over; without `->` the result has the letters that occur
-/// once, in alphabetical order with capitals first, after those of the ellipsis. `...` stands for any number of axes, which broadcast. Spaces do not count.
+/// Each operand has a letter for each axis, operands are separated by commas. Axes of one letter have one size (or 1, which stretches) and
+/// are multiplied at equal places; a letter that an operand has twice is its diagonal. Letters that are missing after `->` are summed over;
+/// without `->` the result has the letters that occur once, in alphabetical order with capitals first, after those of the ellipsis. `...`
+/// stands for any number of axes, which broadcast. Spaces do not count.
 ///
-/// Operands are contracted in pairs, of the pairs left that with the smallest result first, each by one matrix product where both are f32 and something is summed over,
-/// else by a product of elements. Integers are taken too.
+/// Operands are contracted in pairs, of the pairs left that with the smallest result first, each by one matrix product where both are f32
+/// and something is summed over, else by a product of elements. Integers are taken too.
 #[track_caller]
 pub fn einsum(equation: &str, operands: &[&Tensor]) -> Tensor {
     let location = CallerLocation::caller();
@@ -258,8 +259,8 @@ impl Named {
 }
 
 impl Tensor {
-    /// The product summed over axes of this tensor and as many of `other`, pair by pair (negative counts from the end); the result has the axes that are left, this tensor's
-    /// first. PyTorch's `tensordot` with two lists. f32.
+    /// The product summed over axes of this tensor and as many of `other`, pair by pair (negative counts from the end); the result has the
+    /// axes that are left, this tensor's first. PyTorch's `tensordot` with two lists. f32.
     #[track_caller]
     pub fn tensordot(&self, other: &Tensor, axes: &[isize], other_axes: &[isize]) -> Tensor {
         let location = CallerLocation::caller();

@@ -116,8 +116,8 @@ impl Tensor {
 
 /// Diagonals.
 impl Tensor {
-    /// The diagonal of the plane of axes `a` and `b` (negative counts from the end), `offset` above the main one (negative: below), as the last axis of the result: a
-    /// view. Empty where the offset leads out of the plane.
+    /// The diagonal of the plane of axes `a` and `b` (negative counts from the end), `offset` above the main one (negative: below), as the
+    /// last axis of the result: a view. Empty where the offset leads out of the plane.
     #[track_caller]
     pub fn diagonal(&self, offset: isize, a: isize, b: isize) -> Tensor {
         let location = CallerLocation::caller();
@@ -141,7 +141,8 @@ impl Tensor {
         square.reshape(sizes).slice_step(-1, .., n as isize + 1)
     }
 
-    /// The last axis as the diagonal, `offset` above the main one (negative: below), of square matrices in two new last axes, zeros elsewhere.
+    /// The last axis as the diagonal, `offset` above the main one (negative: below), of square matrices in two new last axes, zeros
+    /// elsewhere.
     #[track_caller]
     pub fn diag_embed(&self, offset: isize) -> Tensor {
         let location = CallerLocation::caller();
@@ -154,7 +155,8 @@ impl Tensor {
         let far = offset.unsigned_abs();
         let n = self.shape()[self.rank() - 1];
         let outer = &self.shape()[..self.rank() - 1];
-        // Each element followed by n zeros: the elements of n rows of n + 1 in row-major order are those of n + 1 rows of n, of which the last is cut off.
+        // Each element followed by n zeros: the elements of n rows of n + 1 in row-major order are those of n + 1 rows of n, of which the
+        // last is cut off.
         let mut widths = vec![(0, 0); self.rank() + 1];
         widths[self.rank()] = (0, n);
         let spread = self.unsqueeze(-1).pad(&widths, 0.0).reshape(outer.iter().copied().chain([n * (n + 1)]).collect::<Shape>());
@@ -166,7 +168,8 @@ impl Tensor {
         square.pad(&widths, 0.0)
     }
 
-    /// PyTorch's `diag`: of a vector the matrix with it on a diagonal, of a matrix the diagonal; `offset` above the main one (negative: below).
+    /// PyTorch's `diag`: of a vector the matrix with it on a diagonal, of a matrix the diagonal; `offset` above the main one (negative:
+    /// below).
     #[track_caller]
     pub fn diag(&self, offset: isize) -> Tensor {
         let location = CallerLocation::caller();
@@ -192,8 +195,8 @@ impl Tensor {
 
 /// Triangles.
 impl Tensor {
-    /// For a matrix of `rows` and `columns`: true on and below the diagonal that lies `offset` above the main one (negative: below it), a bool. With offset 0
-    /// the mask of what a query may see in causal attention.
+    /// For a matrix of `rows` and `columns`: true on and below the diagonal that lies `offset` above the main one (negative: below it), a
+    /// bool. With offset 0 the mask of what a query may see in causal attention.
     #[track_caller]
     pub fn tril_mask(rows: usize, columns: usize, offset: isize) -> Tensor {
         let location = CallerLocation::caller();

@@ -12,9 +12,9 @@ impl Tensor {
         self.vector_norm(2.0, &[])
     }
 
-    /// The `p`-norm over axes (none named: over all; negative counts from the end), `(sum |x|^p)^(1/p)`: PyTorch's `linalg.vector_norm`. `p` infinite is the largest
-    /// magnitude, minus infinite the smallest, 0 the number of elements that are not 0. Where the norm is 0 its gradient is 0, as in PyTorch. The powers are those of
-    /// the elements as they are: an element beyond 1.8e19 overflows when squared.
+    /// The `p`-norm over axes (none named: over all; negative counts from the end), `(sum |x|^p)^(1/p)`: PyTorch's `linalg.vector_norm`.
+    /// `p` infinite is the largest magnitude, minus infinite the smallest, 0 the number of elements that are not 0. Where the norm is 0 its
+    /// gradient is 0, as in PyTorch. The powers are those of the elements as they are: an element beyond 1.8e19 overflows when squared.
     #[track_caller]
     pub fn vector_norm(&self, p: f64, axes: &[isize]) -> Tensor {
         let location = CallerLocation::caller();
@@ -52,15 +52,15 @@ impl Tensor {
         self.vector_norm(p, axes).keep_axes(axes, self.shape())
     }
 
-    /// The elements divided by their `p`-norm along an axis (negative counts from the end), or by `eps` where that is larger: PyTorch's `functional.normalize`, whose
-    /// defaults are `p` 2 and `eps` 1e-12.
+    /// The elements divided by their `p`-norm along an axis (negative counts from the end), or by `eps` where that is larger: PyTorch's
+    /// `functional.normalize`, whose defaults are `p` 2 and `eps` 1e-12.
     #[track_caller]
     pub fn normalize(&self, p: f64, axis: isize, eps: f32) -> Tensor {
         self / self.vector_norm_keep(p, &[axis]).clamp_min(eps)
     }
 
-    /// The cosine of the angle between vectors along an axis (negative counts from the end), which is removed; norms below `eps` (PyTorch: 1e-8) count as that. Shapes
-    /// broadcast.
+    /// The cosine of the angle between vectors along an axis (negative counts from the end), which is removed; norms below `eps` (PyTorch:
+    /// 1e-8) count as that. Shapes broadcast.
     #[track_caller]
     pub fn cosine_similarity(&self, other: &Tensor, axis: isize, eps: f32) -> Tensor {
         let location = CallerLocation::caller();
@@ -78,15 +78,16 @@ impl Tensor {
         (a.normalize(2.0, axis, eps) * b.normalize(2.0, axis, eps)).sum_axes(&[axis])
     }
 
-    /// The `p`-norm of `self - other + eps` along the last axis, which is removed: PyTorch's `pairwise_distance`, whose defaults are `p` 2 and `eps` 1e-6. Shapes
-    /// broadcast.
+    /// The `p`-norm of `self - other + eps` along the last axis, which is removed: PyTorch's `pairwise_distance`, whose defaults are `p` 2
+    /// and `eps` 1e-6. Shapes broadcast.
     #[track_caller]
     pub fn pairwise_distance(&self, other: &Tensor, p: f64, eps: f32) -> Tensor {
         (self - other + eps).vector_norm(p, &[-1])
     }
 
-    /// The distance of every row to every row: `[batch.., m, k]` and `[batch.., n, k]` give the `p`-norms `[batch.., m, n]`; batch axes broadcast. The differences are
-    /// taken one by one, which is exact where the squares' difference (`a^2 - 2ab + b^2`) loses digits: `m n k` operations in one kernel. The gradient at distance 0 is 0.
+    /// The distance of every row to every row: `[batch.., m, k]` and `[batch.., n, k]` give the `p`-norms `[batch.., m, n]`; batch axes
+    /// broadcast. The differences are taken one by one, which is exact where the squares' difference (`a^2 - 2ab + b^2`) loses digits: `m n
+    /// k` operations in one kernel. The gradient at distance 0 is 0.
     #[track_caller]
     pub fn cdist(&self, other: &Tensor, p: f64) -> Tensor {
         let location = CallerLocation::caller();
@@ -129,8 +130,8 @@ impl Tensor {
         (self.min(axes), self.max(axes))
     }
 
-    /// `log(sum(exp(x)))` over axes, without overflow: the largest element is taken out first. Of minus infinities alone it is minus infinity, with an infinity among
-    /// the elements infinity. An error where there is no element.
+    /// `log(sum(exp(x)))` over axes, without overflow: the largest element is taken out first. Of minus infinities alone it is minus
+    /// infinity, with an infinity among the elements infinity. An error where there is no element.
     #[track_caller]
     pub fn logsumexp(&self, axes: &[isize]) -> Tensor {
         match self.not_float("logsumexp") {
@@ -201,7 +202,8 @@ impl Tensor {
         self.unsqueeze(-1).eq(values.reshape([values.numel()])).any(&[-1])
     }
 
-    /// How often each of 0..`bins` occurs among the elements (u32 or i32, any shape), u32 `[bins]`; others are not counted. Every pair is compared.
+    /// How often each of 0..`bins` occurs among the elements (u32 or i32, any shape), u32 `[bins]`; others are not counted. Every pair is
+    /// compared.
     #[track_caller]
     pub fn bincount(&self, bins: usize) -> Tensor {
         let location = CallerLocation::caller();

@@ -5,8 +5,8 @@ use std::panic::Location as CallerLocation;
 use crate::{Location, Tensor, concat};
 
 impl Tensor {
-    /// For each axis so many elements added before and after: those inside, mirrored at the first and the last element, which are not repeated. PyTorch's mode
-    /// `reflect`, with a pair of widths for every axis as in [`Tensor::pad`]. Each width is less than the axis.
+    /// For each axis so many elements added before and after: those inside, mirrored at the first and the last element, which are not
+    /// repeated. PyTorch's mode `reflect`, with a pair of widths for every axis as in [`Tensor::pad`]. Each width is less than the axis.
     #[track_caller]
     pub fn pad_reflect(&self, widths: &[(usize, usize)]) -> Tensor {
         let location = CallerLocation::caller();
@@ -29,8 +29,8 @@ impl Tensor {
         result
     }
 
-    /// For each axis so many copies of the first element added before and of the last after. PyTorch's mode `replicate`, with a pair of widths for every axis as in
-    /// [`Tensor::pad`].
+    /// For each axis so many copies of the first element added before and of the last after. PyTorch's mode `replicate`, with a pair of
+    /// widths for every axis as in [`Tensor::pad`].
     #[track_caller]
     pub fn pad_replicate(&self, widths: &[(usize, usize)]) -> Tensor {
         let location = CallerLocation::caller();
@@ -56,8 +56,8 @@ impl Tensor {
         result
     }
 
-    /// For each axis so many elements added before and after, as if the tensor began anew where it ends. PyTorch's mode `circular`, with a pair of widths for every axis as in
-    /// [`Tensor::pad`]. Each width is at most the axis. It is a view.
+    /// For each axis so many elements added before and after, as if the tensor began anew where it ends. PyTorch's mode `circular`, with a
+    /// pair of widths for every axis as in [`Tensor::pad`]. Each width is at most the axis. It is a view.
     #[track_caller]
     pub fn pad_circular(&self, widths: &[(usize, usize)]) -> Tensor {
         let location = CallerLocation::caller();

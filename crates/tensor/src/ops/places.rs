@@ -36,10 +36,11 @@ impl Tensor {
         self.reshape([self.numel()]).gather(0, &index.reshape([index.numel()])).reshape(index.shape())
     }
 
-    /// This tensor with the elements at the places along an axis (negative counts from the end) that `index` names replaced by those of `source`: PyTorch's `scatter`.
-    /// `source` (of this tensor's type) and `index` (u32 or i32) have one shape, this tensor's but for the axis. Of several for one place the last counts; a place
-    /// outside of the axis is passed over. Each place looks through the index: `n m` comparisons for an axis of `n` and `m` places, which is best for few
-    /// of them (a column of a cache). Where whole slices are written, [`Tensor::index_copy`] compares once a slice.
+    /// This tensor with the elements at the places along an axis (negative counts from the end) that `index` names replaced by those of
+    /// `source`: PyTorch's `scatter`. `source` (of this tensor's type) and `index` (u32 or i32) have one shape, this tensor's but for the
+    /// axis. Of several for one place the last counts; a place outside of the axis is passed over. Each place looks through the index: `n
+    /// m` comparisons for an axis of `n` and `m` places, which is best for few of them (a column of a cache). Where whole slices are
+    /// written, [`Tensor::index_copy`] compares once a slice.
     #[track_caller]
     pub fn scatter(&self, axis: isize, index: &Tensor, source: &Tensor) -> Tensor {
         let location = CallerLocation::caller();
@@ -63,8 +64,9 @@ impl Tensor {
         last.ne(0u32).where_(source.gather(axis, &(&last - 1)), self)
     }
 
-    /// This tensor with the slices of an axis (negative counts from the end) that a rank 1 `index` names replaced by those of `source`, which has this tensor's shape but
-    /// for the axis. Of several for one place the last counts; a place outside of the axis is passed over.
+    /// This tensor with the slices of an axis (negative counts from the end) that a rank 1 `index` names replaced by those of `source`,
+    /// which has this tensor's shape but for the axis. Of several for one place the last counts; a place outside of the axis is passed
+    /// over.
     #[track_caller]
     pub fn index_copy(&self, axis: isize, index: &Tensor, source: &Tensor) -> Tensor {
         let location = CallerLocation::caller();
@@ -80,8 +82,8 @@ impl Tensor {
         last.ne(0u32).reshape(aligned).where_(source.index_select(axis, &(&last - 1)), self)
     }
 
-    /// This tensor with `alpha` times the slices of `source` added to the slices of an axis (negative counts from the end) that a rank 1 `index` names. `source` has this
-    /// tensor's shape but for the axis. A place outside of the axis is passed over. f32.
+    /// This tensor with `alpha` times the slices of `source` added to the slices of an axis (negative counts from the end) that a rank 1
+    /// `index` names. `source` has this tensor's shape but for the axis. A place outside of the axis is passed over. f32.
     #[track_caller]
     pub fn index_add(&self, axis: isize, index: &Tensor, source: &Tensor, alpha: f32) -> Tensor {
         let location = CallerLocation::caller();
@@ -95,7 +97,8 @@ impl Tensor {
         self.scatter_add(axis, &index, &source)
     }
 
-    /// This tensor with `value` in the slices of an axis (negative counts from the end) that a rank 1 `index` names. A place outside of the axis is passed over.
+    /// This tensor with `value` in the slices of an axis (negative counts from the end) that a rank 1 `index` names. A place outside of the
+    /// axis is passed over.
     #[track_caller]
     pub fn index_fill(&self, axis: isize, index: &Tensor, value: impl Operand) -> Tensor {
         let location = CallerLocation::caller();

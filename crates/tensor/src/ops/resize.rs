@@ -7,8 +7,8 @@ use std::panic::Location as CallerLocation;
 use crate::{Location, Tensor};
 
 impl Tensor {
-    /// Each axis after the first two resized to `sizes`: the element at place `i` is that at `floor(i * old / new)`, PyTorch's mode `nearest` without its rounding of
-    /// the quotient to f32. Whole multiples and whole fractions of the old size are views.
+    /// Each axis after the first two resized to `sizes`: the element at place `i` is that at `floor(i * old / new)`, PyTorch's mode
+    /// `nearest` without its rounding of the quotient to f32. Whole multiples and whole fractions of the old size are views.
     #[track_caller]
     pub fn upsample_nearest(&self, sizes: &[usize]) -> Tensor {
         if let Some(mistake) = self.resize_mistake("upsample_nearest", sizes, None, CallerLocation::caller()) {
@@ -29,14 +29,16 @@ impl Tensor {
         result
     }
 
-    /// `[N, C, L]` resized to `[N, C, size]`, linear between neighbours: PyTorch's mode `linear`. `align_corners`: the ends' centres stay where they are; otherwise the
-    /// ends' edges do, and what lies outside of the first and last centre is as they are. A NaN or an infinity reaches its whole row.
+    /// `[N, C, L]` resized to `[N, C, size]`, linear between neighbours: PyTorch's mode `linear`. `align_corners`: the ends' centres stay
+    /// where they are; otherwise the ends' edges do, and what lies outside of the first and last centre is as they are. A NaN or an
+    /// infinity reaches its whole row.
     #[track_caller]
     pub fn upsample_linear(&self, size: usize, align_corners: bool) -> Tensor {
         self.upsample_by_weights("upsample_linear", &[size], align_corners, CallerLocation::caller())
     }
 
-    /// `[N, C, H, W]` resized to `[N, C, sizes[0], sizes[1]]`, linear along both axes: PyTorch's mode `bilinear`. `align_corners` as in [`Tensor::upsample_linear`].
+    /// `[N, C, H, W]` resized to `[N, C, sizes[0], sizes[1]]`, linear along both axes: PyTorch's mode `bilinear`. `align_corners` as in
+    /// [`Tensor::upsample_linear`].
     #[track_caller]
     pub fn upsample_bilinear(&self, sizes: [usize; 2], align_corners: bool) -> Tensor {
         self.upsample_by_weights("upsample_bilinear", &sizes, align_corners, CallerLocation::caller())
@@ -56,8 +58,9 @@ impl Tensor {
         result
     }
 
-    /// An axis resized by a matrix product. Its matrix has two weights a column and zeros else; all the same it is faster than two gathers (on the CPU 5 to 25 times for
-    /// images of 32 to 64 pixels), and so is its gradient, which would be two scatters. The price: a NaN or an infinity reaches its whole row.
+    /// An axis resized by a matrix product. Its matrix has two weights a column and zeros else; all the same it is faster than two gathers
+    /// (on the CPU 5 to 25 times for images of 32 to 64 pixels), and so is its gradient, which would be two scatters. The price: a NaN or
+    /// an infinity reaches its whole row.
     #[track_caller]
     fn resize_linear(&self, axis: isize, new: usize, align_corners: bool) -> Tensor {
         let old = self.shape()[axis as usize];

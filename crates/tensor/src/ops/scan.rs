@@ -1,8 +1,9 @@
 //! Running sums, products, extremes: each element combined with those before it along an axis.
 //!
-//! There is no scan kernel. An axis is cut into chunks; within one, an element's prefix is a reduction over the chunk with what comes later masked out, so that a chunk
-//! of `c` elements costs `c` operations an element, in one kernel; the chunks' totals are scanned the same way and combined with each chunk. An axis of a million
-//! takes five levels. (The scheme of Blelloch, "Prefix sums and their applications", 1990, with a wider tree.)
+//! There is no scan kernel. An axis is cut into chunks; within one, an element's prefix is a reduction over the chunk with what comes later
+//! masked out, so that a chunk of `c` elements costs `c` operations an element, in one kernel; the chunks' totals are scanned the same way
+//! and combined with each chunk. An axis of a million takes five levels. (The scheme of Blelloch, "Prefix sums and their applications",
+//! 1990, with a wider tree.)
 
 use std::panic::Location as CallerLocation;
 
@@ -12,30 +13,30 @@ use crate::{DType, ReduceOp, Scalar, Shape, Tensor};
 const CHUNK: usize = 16;
 
 impl Tensor {
-    /// The sums of each element and those before it along an axis (negative counts from the end). Integers wrap. Of `n` elements `c = 16` are added in a row, then the
-    /// sums of chunks, so the rounding error is at most `c log_c(n) 2^-24` of the sum of magnitudes: for a million elements 80 roundings, where adding one after the
-    /// other makes a million.
+    /// The sums of each element and those before it along an axis (negative counts from the end). Integers wrap. Of `n` elements `c = 16`
+    /// are added in a row, then the sums of chunks, so the rounding error is at most `c log_c(n) 2^-24` of the sum of magnitudes: for a
+    /// million elements 80 roundings, where adding one after the other makes a million.
     #[track_caller]
     pub fn cumsum(&self, axis: isize) -> Tensor {
         self.cumulative("cumsum", axis, ReduceOp::Sum)
     }
 
-    /// The products of each element and those before it along an axis (negative counts from the end). Integers wrap. Value and gradient are right for zeros and negative
-    /// elements.
+    /// The products of each element and those before it along an axis (negative counts from the end). Integers wrap. Value and gradient are
+    /// right for zeros and negative elements.
     #[track_caller]
     pub fn cumprod(&self, axis: isize) -> Tensor {
         self.cumulative("cumprod", axis, ReduceOp::Prod)
     }
 
-    /// The largest of each element and those before it along an axis (negative counts from the end), and its place, u32: of equals the last. From a NaN on the
-    /// result is NaN. The gradient goes to the place.
+    /// The largest of each element and those before it along an axis (negative counts from the end), and its place, u32: of equals the
+    /// last. From a NaN on the result is NaN. The gradient goes to the place.
     #[track_caller]
     pub fn cummax(&self, axis: isize) -> (Tensor, Tensor) {
         self.cumulative_extreme("cummax", axis, ReduceOp::Max)
     }
 
-    /// The smallest of each element and those before it along an axis (negative counts from the end), and its place, u32: of equals the last. From a NaN on the
-    /// result is NaN. The gradient goes to the place.
+    /// The smallest of each element and those before it along an axis (negative counts from the end), and its place, u32: of equals the
+    /// last. From a NaN on the result is NaN. The gradient goes to the place.
     #[track_caller]
     pub fn cummin(&self, axis: isize) -> (Tensor, Tensor) {
         self.cumulative_extreme("cummin", axis, ReduceOp::Min)

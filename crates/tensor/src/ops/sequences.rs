@@ -33,7 +33,8 @@ impl Tensor {
         powers.full_like(base).pow(&powers)
     }
 
-    /// `start`, `start + step`, ... as far as it is below `end` (above, for a negative step), f32: PyTorch's `arange` with three numbers. [`Tensor::arange`] has one.
+    /// `start`, `start + step`, ... as far as it is below `end` (above, for a negative step), f32: PyTorch's `arange` with three numbers.
+    /// [`Tensor::arange`] has one.
     #[track_caller]
     pub fn arange_step(start: f64, end: f64, step: f64) -> Tensor {
         let location = CallerLocation::caller();
@@ -86,8 +87,9 @@ impl Tensor {
         (-Tensor::rand(shape)).log1p() * (-1.0 / rate)
     }
 
-    /// For each row of the last axis, logits of classes, a class drawn with its softmax' probability, u32: PyTorch's `Categorical(logits).sample()`, or `multinomial` of
-    /// one sample. The largest of the logits with Gumbel noise (Gumbel, "Statistical theory of extreme values", 1954); no gradient flows.
+    /// For each row of the last axis, logits of classes, a class drawn with its softmax' probability, u32: PyTorch's
+    /// `Categorical(logits).sample()`, or `multinomial` of one sample. The largest of the logits with Gumbel noise (Gumbel, "Statistical
+    /// theory of extreme values", 1954); no gradient flows.
     #[track_caller]
     pub fn categorical(&self) -> Tensor {
         let location = CallerLocation::caller();

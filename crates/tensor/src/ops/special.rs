@@ -1,8 +1,8 @@
-//! Functions of one or two elements that are composed from the primitives: trigonometric and hyperbolic functions and their inverses, logarithms and powers to
-//! other bases, the complementary error function.
+//! Functions of one or two elements that are composed from the primitives: trigonometric and hyperbolic functions and their inverses,
+//! logarithms and powers to other bases, the complementary error function.
 //!
-//! Each is written so that f32 keeps its digits at both ends of the range; where that takes an approximation, its error is stated. Odd functions take the
-//! magnitude by a choice, not by `abs`, whose gradient at 0 is 0: so theirs is right there too.
+//! Each is written so that f32 keeps its digits at both ends of the range; where that takes an approximation, its error is stated. Odd
+//! functions take the magnitude by a choice, not by `abs`, whose gradient at 0 is 0: so theirs is right there too.
 
 use std::f64::consts::{FRAC_PI_2, LN_2, LOG2_E, LOG10_E, PI};
 use std::panic::Location as CallerLocation;
@@ -22,11 +22,12 @@ const ATAN: [f64; 11] = [
     -0.043_928_410_733_267_46,
     0.021_912_945_865_448_392,
     -0.007_030_669_470_424_213,
-    0.001_057_607_438_057_242_1,
+    0.001_057_607_438_057_242,
 ];
 
-/// `exp(x^2) erfc(x) / t` with `t = 2 / (2 + x)` for `x` in 0.5..=10.5, by powers of `(t - 0.48) / 0.32`, constant term first: interpolated at the 10 Chebyshev
-/// nodes, relative error below 4.1e-9. (The variable is that of Press et al., "Numerical Recipes", 3rd edition 2007, section 6.2.2.)
+/// `exp(x^2) erfc(x) / t` with `t = 2 / (2 + x)` for `x` in 0.5..=10.5, by powers of `(t - 0.48) / 0.32`, constant term first: interpolated
+/// at the 10 Chebyshev nodes, relative error below 4.1e-9. (The variable is that of Press et al., "Numerical Recipes", 3rd edition 2007,
+/// section 6.2.2.)
 const ERFCX: [f64; 10] = [
     0.497_270_524_696_274_54,
     0.212_794_643_665_311_17,
@@ -101,8 +102,9 @@ impl Tensor {
         }
     }
 
-    /// The angle of the point (`other`, `self`) seen from the origin, in -pi..=pi: PyTorch's `atan2(y, x)` as `y.atan2(x)`. Shapes broadcast. Zeros count as positive
-    /// whatever their sign, so the angle of (-1, -0) is pi; of two infinities it is NaN. At the origin the angle and its gradient are 0.
+    /// The angle of the point (`other`, `self`) seen from the origin, in -pi..=pi: PyTorch's `atan2(y, x)` as `y.atan2(x)`. Shapes
+    /// broadcast. Zeros count as positive whatever their sign, so the angle of (-1, -0) is pi; of two infinities it is NaN. At the origin
+    /// the angle and its gradient are 0.
     #[track_caller]
     pub fn atan2(&self, other: impl Operand) -> Tensor {
         let location = CallerLocation::caller();
