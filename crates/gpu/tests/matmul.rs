@@ -2,9 +2,11 @@
 
 mod support;
 
+use noyau_compile::Index;
+use noyau_compile::plan::{Bound, Digit, Instr, KernelKind, Level, Matmul, Matrix};
 use noyau_gpu::{Gpu, Tuning, Variant};
 use noyau_tensor::DType;
-use support::{Builder, check, gpus, noise_array};
+use support::{BodyBuilder, Builder, check, gpus, noise_array};
 
 fn product(gpu: &Gpu, sizes: [usize; 4], ta: bool, tb: bool, variant: Option<Variant>) {
     let [batch, m, n, k] = sizes;
@@ -19,6 +21,56 @@ fn product(gpu: &Gpu, sizes: [usize; 4], ta: bool, tb: bool, variant: Option<Var
     let tuning = Tuning { matmul: variant, merge: Some(false), ..Tuning::default() };
     // f32 sums of k products in [-1, 1] against f64's.
     check(gpu, &builder.finish(), &[noise_array(&shape_a, 1), noise_array(&shape_b, 2)], &tuning, 2e-6 * (k as f64).sqrt().max(1.0));
+}
+
+/// `[co, ci * 9] x [ci * 9, out]` over images of `[ci, 7, 9]` padded by 1, the windows read in place; and, with `turned`, windows as the left operand.
+fn convolution(gpu: &Gpu, ci: usize, co: usize, stride: usize, turned: bool, variant: Option<Variant>) {
+    let (n, h, w) = (2, 7, 9);
+    let (oh, ow) = ((h - 1) / stride + 1, (w - 1) / stride + 1);
+    let (k, out) = (ci * 9, oh * ow);
+    let mut builder = Builder::default();
+    let image = builder.input(&[n, ci, h, w], DType::F32);
+    let weight = builder.input(&[co, k], DType::F32);
+    let digit = |size: usize, stride: usize, y: isize, x: isize| Digit { size, stride: stride as isize, steps: vec![y, x] };
+    let taps = vec![digit(ci, h * w, 0, 0), digit(3, w, 1, 0), digit(3, 1, 0, 1)];
+    let places = vec![digit(oh, stride * w, stride as isize, 0), digit(ow, stride, 0, stride as isize)];
+    let windows = |rows: &[Digit], columns: &[Digit]| Matrix {
+        buffer: image,
+        offset: -(w as isize) - 1,
+        batch: vec![digit(n, ci * h * w, 0, 0)],
+        rows: rows.to_vec(),
+        columns: columns.to_vec(),
+        bounds: vec![Bound { start: -1, size: h, stride: w as isize }, Bound { start: -1, size: w, stride: 1 }],
+    };
+    let (m, cols) = if turned { (out, co) } else { (co, out) };
+    let target = builder.slot(&[n, m, cols], DType::F32);
+    let weights = if turned {
+        Matrix::strided(weight, 0, &[(n, 0)], (k, 1), (co, k))
+    } else {
+        Matrix::strided(weight, 0, &[(n, 0)], (co, k), (k, 1))
+    };
+    let (a, b) = if turned { (windows(&places, &taps), weights) } else { (weights, windows(&taps, &places)) };
+    let mut body = BodyBuilder::default();
+    let product = body.push(Instr::Product, DType::F32, Level::Outer);
+    body.store(product, target, Index::identity(&[n, m, cols]));
+    builder.kernel("conv", KernelKind::Matmul(Matmul { batch: vec![n], m, n: cols, k, a, b, body: body.body }));
+    builder.output(target);
+    let tuning = Tuning { matmul: variant, merge: Some(false), ..Tuning::default() };
+    let inputs = [noise_array(&[n, ci, h, w], 3), noise_array(&[co, k], 4)];
+    check(gpu, &builder.finish(), &inputs, &tuning, 2e-6 * (k as f64).sqrt());
+}
+
+/// Images read through windows, from either side, by every variant.
+#[test]
+fn every_variant_through_windows() {
+    for gpu in gpus() {
+        for variant in variants(&gpu).into_iter().map(Some).chain([None]) {
+            for (ci, co, stride) in [(3, 5, 1), (8, 32, 1), (1, 70, 2)] {
+                convolution(&gpu, ci, co, stride, false, variant);
+                convolution(&gpu, ci, co, stride, true, variant);
+            }
+        }
+    }
 }
 
 fn variants(gpu: &Gpu) -> Vec<Variant> {
