@@ -127,7 +127,7 @@ pub fn cases(list: &mut List) {
         });
     }
     list.value("special isnan of integers", Exact, |d| d.ints([3], 0, 9).isnan().logical_or(d.ints([3], 0, 9).isfinite()));
-    list.value("ieee: special isclose", Exact, move |d| values(d).unsqueeze(1).isclose(&values(d), 1e-5, 1e-8)).ieee();
+    list.value("ieee: special isclose", Exact, move |d| values(d).unsqueeze(1).isclose(values(d), 1e-5, 1e-8)).ieee();
     list.value("special isclose", Exact, |d| {
         d.given([3], &[1.0f32, 1.0, 0.0]).isclose(d.given([3], &[1.000001f32, 1.1, 1e-9]), 1e-5, 1e-8)
     });
