@@ -14,6 +14,10 @@ use crate::{Graph, Node, NodeId};
 
 /// Results an image from which each image is a product of its own.
 const IMAGE: usize = 32;
+/// Parts of a weight's gradient that are enough side by side, the least length of a part's sum, and the most results of all parts.
+const PARTS: usize = 16;
+const PART_SUM: usize = 1 << 10;
+const PART_RESULTS: usize = 1 << 18;
 
 /// The graph with every convolution written as views and a product. Weights' gradients sum over at most `longest` elements at a time, where the number of
 /// images divides so: there are few of their results, and long sums are what there is to do side by side.
@@ -90,7 +94,9 @@ fn product(conv: &Conv, x: &Tensor, w: &Tensor, shape: &Shape, longest: usize) -
     }
     // The summed channels (a weight's gradient: images) in parts.
     let least = (ci * taps).div_ceil(longest.max(1));
-    let parts = (least..=ci).find(|parts| ci.is_multiple_of(*parts)).unwrap_or(1);
+    let worth = (ci * taps / PART_SUM).min(PART_RESULTS / (groups * co * n * results)).min(if taps > results { PARTS } else { 1 });
+    let mut parts = (least..=worth.min(ci)).rev().chain(least..=ci).filter(|parts| ci.is_multiple_of(*parts));
+    let parts = parts.next().unwrap_or(1);
     let sizes = windows.shape().to_vec();
     let windows = windows.reshape([&[n, groups, parts, ci / parts], &sizes[3..]].concat());
     let after = |axes: std::ops::Range<isize>| axes.start + 1..axes.end + 1;

@@ -35,12 +35,26 @@ fn split(out: &mut Graph, node: &Node, op: noyau_tensor::ReduceOp, axes: &[usize
     let mut add =
         |op: Op, input: NodeId, shape: Shape| out.push(Node { op, inputs: vec![input], shape, dtype: node.dtype, location: node.location });
 
+    // Parts of one axis where that divides evenly: no axes that lie apart have to be made one.
+    let least = count.div_ceil(limit);
+    let divided = |chunks: usize| axes.iter().find(|&&a| shape[a].is_multiple_of(chunks)).map(|&a| (a, chunks));
+    if let Some((axis, chunks)) = (least..=2 * least).find_map(divided) {
+        let mut cut: Vec<usize> = shape.to_vec();
+        cut.splice(axis..=axis, [chunks, shape[axis] / chunks]);
+        let x = add(Op::Reshape, node.inputs[0], cut.iter().copied().collect());
+        // Axes after the one that was cut have moved by one.
+        let inner: Vec<usize> = axes.iter().map(|&a| if a < axis { a } else { a + 1 }).collect();
+        let left: Shape = (0..cut.len()).filter(|i| !inner.contains(i)).map(|i| cut[i]).collect();
+        let x = add(Op::Reduce(op, inner), x, left.clone());
+        let at = kept.iter().filter(|&&k| k < axis).count();
+        let second = Node { op: Op::Reduce(op, vec![at]), inputs: vec![x], ..node.clone() };
+        return if chunks > limit { split(out, &second, op, &[at], &left, limit) } else { out.push(second) };
+    }
     let order: Vec<usize> = kept.iter().chain(axes).copied().collect();
     let moved = order.iter().map(|&i| shape[i]).collect();
     let mut x = add(Op::Permute(order), node.inputs[0], moved);
     x = add(Op::Reshape, x, with(&[count]));
     // Equal chunks: a few more than needed if that divides evenly, else with elements added that are the reduction's identity and change nothing.
-    let least = count.div_ceil(limit);
     let chunks = (least..=2 * least).find(|chunks| count.is_multiple_of(*chunks)).unwrap_or(least);
     let length = count.div_ceil(chunks);
     let padding = chunks * length - count;

@@ -2,7 +2,8 @@
 //!
 //! In the order in which data flows: [`oracle`] evaluates a whole graph by the planner's [`scalar`] definitions, unfused, and
 //! [`reference`] a plan's kernel, coordinate by coordinate. The executor ([`Cpu`], [`Executable`]) is the fast way: `tile` runs elementwise bodies a
-//! cache-sized tile at a time with the functions of `math`, `matmul` (with `small` for the small ones) multiplies matrices, `scatter` adds at places that
+//! cache-sized tile at a time with the functions of `math`, `matmul` (with `small` for the small ones) multiplies matrices, `sliding`
+//! those that read an image through `windows` (with the loops of `sweep`), `scatter` adds at places that
 //! are data; `simd` picks the instruction set, `memory` is what they work on, `exec` ties them to a plan.
 
 mod exec;
@@ -14,11 +15,14 @@ pub mod oracle;
 pub mod reference;
 mod scatter;
 mod simd;
+mod sliding;
 mod small;
+mod sweep;
 #[cfg(test)]
 mod tests;
 mod tile;
 mod values;
+mod windows;
 
 pub use exec::{Cpu, Executable};
 pub use memory::Memory;

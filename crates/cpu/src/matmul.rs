@@ -7,8 +7,9 @@ use std::ops::Range;
 use noyau_compile::plan::{self, Instr};
 use noyau_tensor::{Error, Result};
 
-use crate::pack::Operand;
+use crate::pack::{Operand, inside};
 use crate::simd::Level;
+use crate::sliding::{Ready, Sliding};
 use crate::small;
 use crate::tile::{Program, Request, Scratch, lower};
 
@@ -37,9 +38,9 @@ impl Steps {
 /// A part of the product: some matrices of the batch, or some rows and columns of one.
 #[derive(Clone, Debug)]
 pub(crate) struct Piece {
-    batch: Range<usize>,
-    rows: Range<usize>,
-    cols: Range<usize>,
+    pub(crate) batch: Range<usize>,
+    pub(crate) rows: Range<usize>,
+    pub(crate) cols: Range<usize>,
 }
 
 enum Out {
@@ -49,18 +50,32 @@ enum Out {
     Body { program: Box<Program>, operands: Vec<*mut u32>, width: usize },
 }
 
-/// A prepared matrix product.
-pub(crate) struct Product {
-    m: usize,
-    n: usize,
-    k: usize,
-    a: (*const f32, Operand),
-    b: (*const f32, Operand),
+/// How a product is computed.
+enum By {
+    /// Matrices of two strides; what is not is packed.
+    Strides(Box<Strided>),
+    /// Windows that are read where the image lies.
+    Sliding(Box<Sliding>),
+}
+
+struct Strided {
+    a: Operand,
+    b: Operand,
     /// How much of the sum is done at a time.
     depth: usize,
     /// The words in which a part of each operand is packed.
     rooms: [usize; 2],
     small: Option<small::Run>,
+}
+
+/// A prepared matrix product.
+pub(crate) struct Product {
+    m: usize,
+    n: usize,
+    k: usize,
+    buffers: (*const f32, *const f32),
+    batches: usize,
+    by: By,
     out: Out,
     pub(crate) pieces: Vec<Piece>,
 }
@@ -127,18 +142,25 @@ impl Product {
         level: Level,
     ) -> Result<Product> {
         let (m, n, k) = (matmul.m, matmul.n, matmul.k);
-        let left = Operand::new(&matmul.a, true, a.1)?;
-        let right = Operand::new(&matmul.b, false, b.1)?;
         let batch: usize = matmul.batch.iter().product();
-        if left.batches() != batch || right.batches() != batch {
+        let (by, pieces) = match Sliding::new(matmul, level) {
+            Some((sliding, pieces)) => {
+                inside(&matmul.a, a.1)?;
+                inside(&matmul.b, b.1)?;
+                (By::Sliding(Box::new(sliding)), pieces)
+            }
+            None => {
+                let (strided, pieces) = Strided::new(matmul, (a.1, b.1), level)?;
+                (By::Strides(Box::new(strided)), pieces)
+            }
+        };
+        let batches = match &by {
+            By::Strides(by) => [by.a.batches(), by.b.batches()],
+            By::Sliding(by) => by.batches(),
+        };
+        if batches != [batch; 2] {
             return Err(Error::Internal("a matrix of another batch".into()));
         }
-        let packed = [left.is_packed(), right.is_packed()];
-        let pieces = pieces(batch, m, n, k, packed);
-        let most = |f: &dyn Fn(&Piece) -> usize| pieces.iter().map(f).max().unwrap_or(0);
-        let widths = [(packed[0], most(&|p| p.rows.len())), (packed[1], most(&|p| p.cols.len()))].map(|(p, size)| if p { size } else { 0 });
-        let depth = if packed == [false, false] { k } else { (PACKED / widths[0].max(widths[1]).max(1)).max(64).min(k) }.max(1);
-        let rooms = widths.map(|width| width * depth);
         let width = pieces.iter().map(|p| p.cols.len()).max().unwrap_or(n);
         let request = Request { body: &matmul.body, limits, outer: &matmul.space(), inner: &[], product: Some(width), level };
         // Prepared even where it will not run: that checks the stores.
@@ -147,14 +169,15 @@ impl Product {
             (Some((offsets, steps)), &[base]) => Out::Buffer { base, offsets, steps },
             _ => Out::Body { program, operands, width },
         };
-        let small = (m * n * k <= SMALL).then(|| small::pick(level));
-        Ok(Product { m, n, k, a: (a.0.cast(), left), b: (b.0.cast(), right), depth, rooms, small, out, pieces })
+        Ok(Product { m, n, k, buffers: (a.0.cast_const().cast(), b.0.cast_const().cast()), batches: batch, by, out, pieces })
     }
 
     /// The scratch words and values that the body needs, and the words that a piece of the product needs.
     pub(crate) fn needs(&self) -> (usize, usize, usize) {
-        let small = if self.small.is_some() { small::room(self.m, self.n, self.k) } else { 0 };
-        let packed = small + self.rooms[0] + self.rooms[1];
+        let packed = match &self.by {
+            By::Strides(by) => by.rooms[0] + by.rooms[1] + by.small.map_or(0, |_| small::room(self.m, self.n, self.k)),
+            By::Sliding(by) => by.room(),
+        };
         match &self.out {
             Out::Buffer { .. } => (0, 0, packed),
             Out::Body { program, width, .. } => {
@@ -166,7 +189,7 @@ impl Product {
 
     /// Nanoseconds for all of it, roughly.
     pub(crate) fn cost(&self) -> f64 {
-        let work = self.a.1.batches() as f64 * self.m as f64 * self.n as f64 * self.k as f64;
+        let work = self.batches as f64 * self.m as f64 * self.n as f64 * self.k as f64;
         let body = match &self.out {
             Out::Buffer { .. } => 0.0,
             Out::Body { program, .. } => program.cost,
@@ -186,6 +209,7 @@ impl Product {
             Out::Buffer { .. } => (space, 0),
             Out::Body { width, .. } => (space.wrapping_add(piece.batch.len() * rows.len() * width), *width),
         };
+        let mut ready = Ready::default();
         for t in piece.batch.clone() {
             let (to, steps) = match &self.out {
                 Out::Buffer { base, offsets, steps } => {
@@ -197,7 +221,12 @@ impl Product {
                 }
             };
             // SAFETY: the matrices were found inside of their buffers, the result inside of its own or of the scratch memory.
-            unsafe { self.multiply(t, &rows, &cols, (to, steps), pack) };
+            unsafe {
+                match &self.by {
+                    By::Strides(by) => by.multiply(self, t, (&rows, &cols), (to, steps), pack),
+                    By::Sliding(by) => by.run(self.buffers, t, &cols, (to, steps), pack, &mut ready),
+                }
+            };
         }
         if let Out::Body { program, operands, .. } = &self.out {
             let line = piece.batch.start * self.m + rows.start;
@@ -214,42 +243,68 @@ impl Product {
         }
     }
 
+}
+
+impl Strided {
+    /// `limits`: the elements of both buffers.
+    fn new(matmul: &plan::Matmul, limits: (usize, usize), level: Level) -> Result<(Strided, Vec<Piece>)> {
+        let (m, n, k) = (matmul.m, matmul.n, matmul.k);
+        let a = Operand::new(&matmul.a, true, limits.0)?;
+        let b = Operand::new(&matmul.b, false, limits.1)?;
+        let packed = [a.is_packed(), b.is_packed()];
+        let pieces = pieces(matmul.batch.iter().product(), m, n, k, packed);
+        let most = |f: &dyn Fn(&Piece) -> usize| pieces.iter().map(f).max().unwrap_or(0);
+        let widths = [(packed[0], most(&|p| p.rows.len())), (packed[1], most(&|p| p.cols.len()))].map(|(p, size)| if p { size } else { 0 });
+        let depth = if packed == [false, false] { k } else { (PACKED / widths[0].max(widths[1]).max(1)).max(64).min(k) }.max(1);
+        let rooms = widths.map(|width| width * depth);
+        let small = (m * n * k <= SMALL).then(|| small::pick(level));
+        Ok((Strided { a, b, depth, rooms, small }, pieces))
+    }
+
     /// One part of one matrix of the batch.
     ///
     /// # Safety
     /// The matrices lie inside of their buffers, nobody writes what is read or uses what is written; `pack` has the room that [`Product::needs`] tells.
-    unsafe fn multiply(&self, t: usize, rows: &Range<usize>, cols: &Range<usize>, to: (*mut f32, Steps), pack: *mut f32) {
+    unsafe fn multiply(
+        &self,
+        product: &Product,
+        t: usize,
+        (rows, cols): (&Range<usize>, &Range<usize>),
+        to: (*mut f32, Steps),
+        pack: *mut f32,
+    ) {
         let (m, n) = (rows.len(), cols.len());
         let right = pack.wrapping_add(self.rooms[0]);
         let rest = right.wrapping_add(self.rooms[1]);
-        for start in (0..self.k.max(1)).step_by(self.depth) {
-            let sum = start..(start + self.depth).min(self.k);
+        let whole = product.k;
+        for start in (0..whole.max(1)).step_by(self.depth) {
+            let sum = start..(start + self.depth).min(whole);
             let k = sum.len();
-            let a = match &self.a {
+            let a = match (product.buffers.0, &self.a) {
                 (base, Operand::Direct { offsets, steps }) => {
                     let first = offsets[t] as isize + rows.start as isize * steps.row + sum.start as isize * steps.column;
                     (base.wrapping_offset(first), *steps)
                 }
                 (base, Operand::Packed(packer)) => {
                     // SAFETY: the caller's promise.
-                    unsafe { packer.pack(*base, t, rows.clone(), sum.clone(), pack) };
+                    unsafe { packer.pack(base, t, rows.clone(), sum.clone(), pack) };
                     let (row, column) = packer.steps(m, k);
                     (pack.cast_const(), Steps { row, column })
                 }
             };
-            let b = match &self.b {
+            let b = match (product.buffers.1, &self.b) {
                 (base, Operand::Direct { offsets, steps }) => {
                     let first = offsets[t] as isize + sum.start as isize * steps.row + cols.start as isize * steps.column;
                     (base.wrapping_offset(first), *steps)
                 }
                 (base, Operand::Packed(packer)) => {
                     // SAFETY: the caller's promise.
-                    unsafe { packer.pack(*base, t, cols.clone(), sum.clone(), right) };
+                    unsafe { packer.pack(base, t, cols.clone(), sum.clone(), right) };
                     let (column, row) = packer.steps(n, k);
                     (right.cast_const(), Steps { row, column })
                 }
             };
-            if let Some(small) = self.small.filter(|_| k == self.k) {
+            if let Some(small) = self.small.filter(|_| k == whole) {
                 // SAFETY: the caller's promise.
                 unsafe { small(&small::Work { m, n, k, a, b, to, pack: rest }) };
                 continue;

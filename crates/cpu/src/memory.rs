@@ -35,7 +35,8 @@ impl Words {
     }
 
     fn layout(len: usize) -> Result<Layout> {
-        let bytes = len.checked_mul(4).and_then(|bytes| bytes.checked_next_multiple_of(ALIGN));
+        // A vector more, so that one may be read that begins at the last word: see `sliding`.
+        let bytes = len.checked_mul(4).and_then(|bytes| bytes.checked_next_multiple_of(ALIGN)?.checked_add(ALIGN));
         let layout = bytes.and_then(|bytes| Layout::from_size_align(bytes, ALIGN).ok());
         layout.ok_or_else(|| Error::OutOfMemory {
             device: "cpu".into(),

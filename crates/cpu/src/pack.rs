@@ -53,11 +53,7 @@ fn places(digits: &[Digit]) -> Vec<Place> {
 impl Packer {
     /// `x`: the product's rows or columns, as the operand has them; `l`: the summed axis. Fails when a place may be outside of a buffer of `limit` elements.
     pub(crate) fn new(matrix: &Matrix, x: &[Digit], l: &[Digit], limit: usize) -> Result<Packer> {
-        if let Some((least, most)) = matrix.reach()
-            && (least < 0 || most >= limit as i128)
-        {
-            return Err(Error::Internal(format!("{matrix} reaches {least}..={most} of a buffer of {limit}")));
-        }
+        inside(matrix, limit)?;
         if matrix.bounds.len() > BOUNDS {
             return Err(Error::Internal(format!("{matrix} has more than {BOUNDS} bounds")));
         }
@@ -154,7 +150,7 @@ unsafe fn fill(to: *mut f32, count: usize) {
 /// # Safety
 /// There are `count` elements, `stride` apart, and room for them.
 #[inline(always)]
-unsafe fn copy(to: *mut f32, from: *const f32, count: usize, stride: isize) {
+pub(crate) unsafe fn copy(to: *mut f32, from: *const f32, count: usize, stride: isize) {
     if stride != 1 {
         for i in 0..count {
             // SAFETY: the caller's promise.
@@ -173,6 +169,16 @@ unsafe fn copy(to: *mut f32, from: *const f32, count: usize, stride: isize) {
         // SAFETY: the caller's promise.
         unsafe { *to.add(i) = *from.add(i) };
         i += 1;
+    }
+}
+
+/// Fails when a matrix's place may be outside of a buffer of `limit` elements.
+pub(crate) fn inside(matrix: &Matrix, limit: usize) -> Result<()> {
+    match matrix.reach() {
+        Some((least, most)) if least < 0 || most >= limit as i128 => {
+            Err(Error::Internal(format!("{matrix} reaches {least}..={most} of a buffer of {limit}")))
+        }
+        _ => Ok(()),
     }
 }
 

@@ -19,7 +19,7 @@ pub(crate) struct Work {
 pub(crate) type Run = unsafe fn(&Work);
 
 /// Columns computed together, whatever the instruction set.
-const LANES: usize = 16;
+pub(crate) const LANES: usize = 16;
 
 /// The words that a product of this size packs.
 pub(crate) fn room(m: usize, n: usize, k: usize) -> usize {
@@ -54,7 +54,7 @@ unsafe fn v4(work: &Work) {
 /// [`LANES`] floats in registers.
 ///
 /// Written with intrinsics, since sums in arrays do not stay in registers. Only to be used in functions that enable the instructions.
-trait Lanes: Copy {
+pub(crate) trait Lanes: Copy {
     fn zero() -> Self;
     /// `self + x * b`, `b` read from memory.
     ///
@@ -62,6 +62,15 @@ trait Lanes: Copy {
     /// There are as many floats at `b`.
     unsafe fn add_product(self, x: f32, b: *const f32) -> Self;
     fn to_array(self) -> [f32; LANES];
+    /// Writes all of it.
+    ///
+    /// # Safety
+    /// There is room for as many floats at `to`.
+    #[inline(always)]
+    unsafe fn write(self, to: *mut f32) {
+        // SAFETY: the caller's promise.
+        unsafe { to.cast::<[f32; LANES]>().write_unaligned(self.to_array()) };
+    }
 }
 
 impl Lanes for [f32; LANES] {

@@ -1,8 +1,10 @@
 //! The executor against the reference, on hand-made plans.
 
+mod convolutions;
 mod elementwise;
 mod kernels;
 mod oracle;
+mod patterns;
 mod random;
 mod session;
 

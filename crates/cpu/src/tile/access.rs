@@ -208,16 +208,31 @@ impl Access {
             first -= 1;
             period *= axes[first].size;
         }
-        if axes.len() - first < 2 || period == 0 {
+        if period == 0 {
             return None;
         }
-        let mut odometer = Odometer::new(&axes[first..], 0);
+        // Of the next axis, as much as makes a pattern of some length.
+        let mut inner = axes[first..].to_vec();
+        let mut outer = axes[..first].to_vec();
+        if let Some(next) = outer.last_mut().filter(|next| period < 8 * SHORT && next.low == 0 && next.high == next.size) {
+            let most = (16 * SHORT).div_ceil(period).min(next.size);
+            if let Some(part) = (2..=most).rev().find(|part| next.size.is_multiple_of(*part)) {
+                inner.insert(0, Axis { size: part, high: part, ..*next });
+                let size = next.size / part;
+                *next = Axis { size, stride: next.stride * part as isize, low: 0, high: size };
+                period *= part;
+            }
+        }
+        if inner.len() < 2 {
+            return None;
+        }
+        let mut odometer = Odometer::new(&inner, 0);
         let mut offsets = Vec::with_capacity(period);
         for _ in 0..period {
             offsets.push(if odometer.valid() { i32::try_from(odometer.place).ok()? } else { NOWHERE });
             odometer.advance();
         }
-        let mut cut = axes[..first].to_vec();
+        let mut cut = outer;
         cut.push(Axis { size: period, stride: 0, low: 0, high: period });
         let mut access = self.clone();
         if form.col {

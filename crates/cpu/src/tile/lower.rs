@@ -6,6 +6,7 @@ use super::access::Form;
 use super::body::{Code, Kind, Nodes, Request, Sink};
 use super::program::{Pass, Program};
 use super::reduce::{Part, reduce_run};
+use super::shuffle::Shuffle;
 use super::step::{Extra, Operand, Run, Step, Target};
 use super::transfer;
 
@@ -13,6 +14,8 @@ use super::transfer;
 const BLOCK: usize = 1024;
 /// Rows of at most so many elements are kept in cache whole where they are gone through more than once.
 const WHOLE: usize = 8192;
+/// Columns of at most so many elements are in cache whole, and many of them side by side.
+const FEW: usize = 32;
 /// The sides of a tile that is read along one direction and written along the other.
 const SQUARE: usize = 32;
 /// Lines shorter than this are not worth a loop of their own.
@@ -67,6 +70,8 @@ fn blocks(kind: Kind, lines: usize, cols: usize, passes: usize) -> (bool, (usize
         Kind::Cols if passes > 1 && cols <= WHOLE => (false, (1, cols)),
         Kind::Cols => (true, (1, BLOCK)),
         Kind::Lines if lines <= beside(cols.min(BLOCK)) => (false, (lines, cols.min(BLOCK))),
+        // Windows of a pooling.
+        Kind::Lines if lines <= FEW => (false, (lines, cols.min(4 * BLOCK / lines / 16 * 16))),
         Kind::Lines if passes > 1 && lines <= WHOLE / 64 => (false, (lines, cols.min(WHOLE / lines / 16 * 16))),
         Kind::Lines => {
             let block = cols.clamp(1, BLOCK / 8);
@@ -236,8 +241,14 @@ impl<'a> Emit<'a> {
             }
             Code::Load { operand, access } => match access.pattern(n.form) {
                 Some((access, offsets)) => {
-                    let masked = offsets.contains(&super::access::NOWHERE);
-                    (transfer::patterned, Extra::Pattern { operand: *operand, access: Box::new(access), offsets: offsets.into(), masked })
+                    let (operand, access, offsets): (_, _, std::sync::Arc<[i32]>) = (*operand, Box::new(access), offsets.into());
+                    match Shuffle::new(&offsets, self.request.level) {
+                        Some(shuffle) => (Shuffle::run(self.request.level), Extra::Shuffle { operand, access, offsets, shuffle }),
+                        None => {
+                            let masked = offsets.contains(&super::access::NOWHERE);
+                            (transfer::patterned, Extra::Pattern { operand, access, offsets, masked })
+                        }
+                    }
                 }
                 None => (transfer::fill, Extra::At { operand: *operand, access: boxed(access) }),
             },

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::access::{Access, Form};
 use super::ops::{Binary, Unary};
+use super::shuffle::Shuffle;
 use super::{Env, Place, Tile};
 use crate::scalar;
 use crate::simd::{Level, versions};
@@ -51,6 +52,13 @@ pub(crate) enum Extra {
         offsets: Arc<[i32]>,
         /// Whether some coordinates have no place.
         masked: bool,
+    },
+    /// As a pattern, for vectors.
+    Shuffle {
+        operand: usize,
+        access: Box<Access>,
+        offsets: Arc<[i32]>,
+        shuffle: Shuffle,
     },
     /// In place: operand, place of the origin, steps.
     Pointer {
