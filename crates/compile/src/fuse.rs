@@ -378,11 +378,11 @@ impl Fuser<'_> {
         let mut costs: HashMap<NodeId, usize> = HashMap::new();
         for (i, uses) in uses.iter().enumerate() {
             let id = NodeId(i);
-            if self.fusion.group_of[i].is_none() || (uses.groups.is_empty() && !uses.forced && !self.options.off) {
+            if self.fusion.group_of[i].is_none() || (uses.reads.is_empty() && !uses.forced && !self.options.off) {
                 continue;
             }
             let cost = self.cost(id, &mut costs);
-            let again = (uses.groups.len() + usize::from(uses.inside)).saturating_sub(1);
+            let again = (uses.reads.len() + usize::from(uses.inside)).saturating_sub(1);
             // Random numbers are cheaper to draw again than to keep, whatever they cost: they would be a buffer as large as what they mask.
             let cheap = self.draws(id) || (cost * again <= STORE_COST && (!uses.grown || cost <= STORE_COST));
             if uses.forced || self.options.off || cost > MAX_INLINE || !cheap {
@@ -400,13 +400,13 @@ impl Fuser<'_> {
         for (i, node) in self.graph.nodes.iter().enumerate() {
             let Some(group) = self.fusion.group_of[i] else { continue };
             for (position, &input) in node.inputs.iter().enumerate() {
-                let (base, _) = resolve(self.graph, input);
+                let (base, index) = resolve(self.graph, input);
                 let used = &mut uses[base.0];
                 used.forced |= matches!(node.op, Op::Matmul | Op::ScatterAdd(_)) || (matches!(node.op, Op::Gather(_)) && position == 0);
                 if self.fusion.group_of[base.0] == Some(group) {
                     used.inside = true;
                 } else {
-                    used.groups.insert(group);
+                    used.reads.insert((group, index));
                     let read = self.graph.node(input).shape.numel();
                     used.grown |= read > 2 * self.graph.node(base).shape.numel();
                 }
@@ -479,8 +479,8 @@ impl Fuser<'_> {
 /// Who needs a node.
 #[derive(Clone, Default)]
 struct Uses {
-    /// Groups other than its own.
-    groups: BTreeSet<usize>,
+    /// Groups other than its own, each once for every way in which it reads the node.
+    reads: HashSet<(usize, Index)>,
     /// Whether its own group does.
     inside: bool,
     /// Whether some group needs it at many more coordinates than it has.

@@ -82,8 +82,7 @@ impl Matrix {
         let [first, rest @ ..] = index.views() else { return None };
         let rank = first.shape.len();
         let axes = first.shape.iter().zip(&first.strides).map(|(&size, &stride)| Digit { size, stride, steps: Vec::new() });
-        let mut reading =
-            Reading { offset: first.offset, digits: axes.enumerate().map(|(axis, digit)| (axis, digit)).collect(), bounds: Vec::new() };
+        let mut reading = Reading { offset: first.offset, digits: axes.enumerate().collect(), bounds: Vec::new() };
         reading.bound(first, &(0..rank).map(|i| reading_axis(rank, i)).collect::<Vec<_>>(), &vec![0; rank]);
         for view in rest {
             reading = reading.through(view)?;

@@ -81,6 +81,7 @@ pub struct Kernel {
 
 /// The kinds of work.
 #[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "a plan has some dozens of kernels")]
 pub enum KernelKind {
     /// Elementwise work, with or without reductions of rows.
     Loop(Loop),
