@@ -40,6 +40,7 @@ pub fn cases(list: &mut List) {
     recurrence(list);
     convolution(list);
     pooling(list);
+    moved(list);
     composed(list);
 }
 
@@ -345,6 +346,25 @@ fn pooling(list: &mut List) {
     list.smooth("layer: global max", Exact, move |d| GlobalMaxPool.forward(&d.distinct([2, 3, 5]), &mode()));
     list.wide("layer: max pool 2d of large maps", Exact, move |d| {
         MaxPool2d::new(3).stride(2).padding(1).forward(&d.floats([2, 3, 31, 33]), &mode())
+    });
+}
+
+fn moved(list: &mut List) {
+    for align in [false, true] {
+        // Places from one pixel outside to two, at least a tenth of a pixel from all centres, where the slope jumps.
+        let grid = move |d: &mut Data| {
+            let pixels = d.between([2, 2, 3, 2], 1.0) + 1.0;
+            if align { pixels - 1.0 } else { (pixels * 2.0 + 1.0) / 3.0 - 1.0 }
+        };
+        list.smooth(format!("layer: grid_sample, align {align}"), Chain, move |d| grid_sample(&d.floats([2, 2, 3, 3]), &grid(d), align));
+        list.smooth(format!("layer: affine_grid, align {align}"), Chain, move |d| affine_grid(&d.floats([2, 2, 3]), [2, 1, 3, 4], align));
+    }
+    list.wide("layer: grid_sample of a larger image", Chain, |d| {
+        let maps = d.range([3, 2, 3], -0.7, 0.7);
+        grid_sample(&d.floats([3, 2, 13, 17]), &affine_grid(&maps, [3, 2, 19, 11], false), false)
+    });
+    list.smooth("layer: random affine, training", Chain, |d| {
+        RandomAffine::new(30.0).translate(0.2, 0.1).scale(0.8, 1.25).forward(&d.floats([3, 2, 4, 5]), &Mode::train())
     });
 }
 

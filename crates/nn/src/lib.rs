@@ -1,13 +1,14 @@
 //! Layers, initialisers, losses, optimizers and learning-rate schedules: all of them tensor expressions that know no device.
 //!
 //! In the order in which data flows: [`init`] says how parameters begin; [`layers`] and [`activation`] hold them and compute with them, each a
-//! [`Module`] whose [`Mode`] says whether it is being trained; [`loss`] makes one number of predictions and targets, [`metrics`] counts what
+//! [`Module`] whose [`Mode`] says whether it is being trained; [`augment`] moves images while it is; [`loss`] makes one number of predictions and targets, [`metrics`] counts what
 //! people want to read; [`optim`] writes down the parameters' next values, at the learning rate that a [`Schedule`] gives.
 //!
 //! Names are PyTorch's where it has one. Nothing here panics or returns a `Result` while a program is being built: a mistake becomes a tensor
 //! that carries it, and `eval` and `compile` return it.
 
 pub mod activation;
+pub mod augment;
 mod fault;
 pub mod init;
 pub mod layers;
@@ -18,6 +19,7 @@ pub mod optim;
 mod schedule;
 
 pub use activation::{Elu, Gelu, GeluTanh, LeakyRelu, LogSoftmax, Relu, Sigmoid, Sign, Silu, Softmax, Softplus, Step, Tanh};
+pub use augment::{RandomAffine, affine_grid, grid_sample};
 pub use layers::{
     AdaptiveAvgPool1d, AdaptiveAvgPool2d, AdaptiveMaxPool1d, AdaptiveMaxPool2d, AttentionMask, AvgPool1d, AvgPool2d, BatchNorm,
     BatchNorm1d, BatchNorm2d, BatchNorm3d, CircularPad1d, CircularPad2d, Conv1d, Conv2d, ConvTranspose1d, ConvTranspose2d, Dropout,

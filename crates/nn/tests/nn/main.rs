@@ -1,6 +1,7 @@
 //! Layers, losses, optimizers and schedules against PyTorch's values, and gradients against finite differences, all on the f64 oracle.
 
 mod activations;
+mod augment;
 mod behaviour;
 mod edges;
 mod golden;
