@@ -7,6 +7,7 @@ mod chart;
 #[path = "../common/mod.rs"]
 mod common;
 mod mistakes;
+mod model;
 mod options;
 mod picture;
 mod report;
@@ -15,7 +16,7 @@ use std::cell::RefCell;
 use std::process::ExitCode;
 
 use noyau::prelude::*;
-use options::Options;
+use options::{Network, Options, Recipe};
 use report::{End, Report, Start};
 
 fn main() -> ExitCode {
@@ -23,14 +24,14 @@ fn main() -> ExitCode {
 }
 
 fn run(options: Options) -> anyhow::Result<()> {
-    let options = options.complete()?;
+    let (options, training) = options.complete()?;
     let mnist = Mnist::open(&options.data)?;
     let device = Device::choose(options.device)?;
 
-    let pixels = mnist.train.sample_shape().numel();
-    let mut trainer = Trainer::new(device.clone(), model(pixels, mnist.classes))
-        .loss(cross_entropy)
-        .optimizer(options.make_optimizer(mnist.train.len()))
+    let (model, words) = make_model(&options, mnist.train.sample_shape(), mnist.classes);
+    let mut trainer = Trainer::new(device.clone(), model)
+        .loss(training.make_loss())
+        .optimizer(training.make_optimizer(mnist.train.len()))
         .seed(options.seed);
     // Before anything is compiled.
     let session = trainer.session()?;
@@ -44,10 +45,11 @@ fn run(options: Options) -> anyhow::Result<()> {
     }
 
     // Both of the trainer's callbacks write to the report, in turn.
-    let report = RefCell::new(Report::new(&options));
-    report.borrow_mut().start(&Start { options: &options, mnist: &mnist, device: &device, parameters: trainer.parameters() });
-    let fit = Fit::epochs(options.epochs)
-        .batch_size(options.batch_size)
+    let report = RefCell::new(Report::new(options.json, training.epochs));
+    let (mnist, parameters) = (&mnist, trainer.parameters());
+    report.borrow_mut().start(&Start { options: &options, training: &training, mnist, device: &device, model: &words, parameters });
+    let fit = Fit::epochs(training.epochs)
+        .batch_size(training.batch_size)
         .validate(&mnist.test)
         .on_progress(|progress| report.borrow_mut().progress(progress))
         .on_epoch(|epoch| report.borrow_mut().epoch(epoch));
@@ -67,13 +69,16 @@ fn run(options: Options) -> anyhow::Result<()> {
     report.finish()
 }
 
-/// A perceptron with two hidden layers: pixels in, one number for each class out, the highest for the class that it sees.
-fn model(pixels: usize, classes: usize) -> Sequential {
-    Sequential::new()
-        .then(Flatten)
-        .then(Linear::new(pixels, 512))
-        .then(Relu)
-        .then(Linear::new(512, 256))
-        .then(Relu)
-        .then(Linear::new(256, classes))
+/// The network that was asked for, and what it is, in words. `image` is the shape of one image: height and width.
+fn make_model(options: &Options, image: &Shape, classes: usize) -> (Sequential, String) {
+    match (options.model, options.recipe) {
+        (Network::Mlp, _) => (model::mlp(image.numel(), classes), format!("{} - 512 - 256 - {classes}, ReLU", image.numel())),
+        (Network::Cnn, Recipe::Plain) => {
+            (model::cnn(image, classes), format!("convolutions of 3 x 3 to 32 and 64 channels, ReLU, pooling, dropout, {classes}"))
+        }
+        (Network::Cnn, Recipe::Best) => (
+            model::best(image, classes),
+            format!("five convolutions of 3 x 3 to 16, 32 and 64 channels, batch norm, ReLU, pooling, {classes}"),
+        ),
+    }
 }

@@ -6,13 +6,16 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use noyau::prelude::*;
 use serde_json::json;
 
-use crate::options::Options;
+use crate::options::{Options, Training};
 
 /// What is known before the training.
 pub struct Start<'a> {
     pub options: &'a Options,
+    pub training: &'a Training,
     pub mnist: &'a Mnist,
     pub device: &'a Device,
+    /// The network in words.
+    pub model: &'a str,
     pub parameters: usize,
 }
 
@@ -35,7 +38,7 @@ pub struct Report {
 }
 
 impl Report {
-    pub fn new(options: &Options) -> Report {
+    pub fn new(json: bool, epochs: usize) -> Report {
         let bar = io::stderr().is_terminal().then(|| {
             let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
             bar.set_style(
@@ -45,11 +48,11 @@ impl Report {
             );
             bar
         });
-        Report { json: options.json, bar, fifth: 0, epochs: options.epochs, fault: None }
+        Report { json, bar, fifth: 0, epochs, fault: None }
     }
 
     pub fn start(&mut self, start: &Start) {
-        let Start { options, mnist, device, parameters } = start;
+        let Start { options, training, mnist, device, model, parameters } = start;
         let shape: Vec<usize> = mnist.train.sample_shape().to_vec();
         if self.json {
             return self.line(json!({
@@ -62,16 +65,17 @@ impl Report {
                 "test_samples": mnist.test.len(),
                 "sample_shape": shape,
                 "classes": mnist.classes,
-                "epochs": options.epochs,
-                "batch_size": options.batch_size,
-                "optimizer": options.optimizer_name(),
-                "learning_rate": options.learning_rate,
-                "momentum": options.momentum,
+                "model": model,
+                "epochs": training.epochs,
+                "batch_size": training.batch_size,
+                "loss": training.loss_name(),
+                "optimizer": training.optimizer_name(),
+                "learning_rate": training.learning_rate,
+                "momentum": training.momentum,
                 "seed": options.seed,
                 "loaded": options.load,
             }));
         }
-        let pixels = mnist.train.sample_shape().numel();
         let size: Vec<String> = shape.iter().map(usize::to_string).collect();
         self.line(format!(
             "data      {} images to train on, {} to test on, {} pixels, {} classes",
@@ -80,11 +84,12 @@ impl Report {
             size.join(" x "),
             mnist.classes
         ));
-        self.line(format!("model     {pixels} - 512 - 256 - {}, ReLU: {parameters} parameters", mnist.classes));
+        self.line(format!("model     {model}: {parameters} parameters"));
         self.line(format!(
-            "training  cross-entropy, {}, {} images a step, seed {}",
-            options.optimizer_name(),
-            options.batch_size,
+            "training  {}, {}, {} images a step, seed {}",
+            training.loss_name(),
+            training.optimizer_name(),
+            training.batch_size,
             options.seed
         ));
         self.line(format!("device    {}: {}", device.name(), device.adapter()));
