@@ -242,7 +242,6 @@ impl Product {
             }
         }
     }
-
 }
 
 impl Strided {

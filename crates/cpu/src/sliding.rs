@@ -135,7 +135,11 @@ impl Sliding {
         }
         let run = |digits: &[Digit]| digits.last().filter(|d| d.stride == 1).map_or(0, |d| d.size);
         let count: usize = matmul.batch.iter().product();
-        if run(&b.columns) >= run(&b.rows) { Sliding::over_taps(matmul, a, b, count, level) } else { Sliding::over_positions(matmul, a, b, count, level) }
+        if run(&b.columns) >= run(&b.rows) {
+            Sliding::over_taps(matmul, a, b, count, level)
+        } else {
+            Sliding::over_positions(matmul, a, b, count, level)
+        }
     }
 
     fn over_taps(matmul: &plan::Matmul, a: &Matrix, b: &Matrix, count: usize, level: Level) -> Option<(Sliding, Vec<Piece>)> {
@@ -204,9 +208,11 @@ impl Sliding {
         let parts = (m * n * k / PIECE).min((PIECES / 2).div_ceil(count.max(1))).clamp(1, channels);
         let taps = n / channels;
         let step = channels.div_ceil(parts);
-        let pieces = (0..count)
-            .flat_map(|t| (0..channels).step_by(step).map(move |c| (t, c)))
-            .map(|(t, c)| Piece { batch: t..t + 1, rows: 0..m, cols: c * taps..(c + step).min(channels) * taps });
+        let pieces = (0..count).flat_map(|t| (0..channels).step_by(step).map(move |c| (t, c))).map(|(t, c)| Piece {
+            batch: t..t + 1,
+            rows: 0..m,
+            cols: c * taps..(c + step).min(channels) * taps,
+        });
         let pieces = pieces.collect();
         Some((Sliding { m, windows, batch: [from(a), places(&b.batch)], sum, part, lines, rest, room }, pieces))
     }
@@ -276,7 +282,8 @@ impl Sliding {
                                 self.windows.clear(scratch);
                             }
                             let from = self.windows.place(b.wrapping_offset(window), start, count, channels.clone(), scratch);
-                            let work = Turn { from: a.wrapping_offset(image + first[start]), rows, columns: None, count: 0, to: turned, width };
+                            let work =
+                                Turn { from: a.wrapping_offset(image + first[start]), rows, columns: None, count: 0, to: turned, width };
                             if neighbours(first, inner) {
                                 (sweep.turn)(&Turn { count: count * inner.len(), ..work });
                             } else {
@@ -317,7 +324,8 @@ impl Sliding {
         for i in 0..self.m {
             let row = to.0.wrapping_offset(i as isize * to.1.row);
             for (j, &line) in lines.iter().enumerate() {
-                let (from, to_line) = (from.wrapping_offset((i * width) as isize + line), row.wrapping_offset((j * run) as isize * to.1.column));
+                let (from, to_line) =
+                    (from.wrapping_offset((i * width) as isize + line), row.wrapping_offset((j * run) as isize * to.1.column));
                 // SAFETY: the caller's promise.
                 unsafe {
                     if to.1.column == 1 {

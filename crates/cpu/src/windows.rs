@@ -68,9 +68,9 @@ fn bound(matrix: &Matrix, digit: &Digit) -> Option<Option<usize>> {
 
 /// The sums of all values of some digits, each with what one value adds; the innermost fastest.
 fn sums(digits: &[(usize, isize)], start: isize) -> Vec<isize> {
-    digits.iter().fold(vec![start], |all, &(size, step)| {
-        all.iter().flat_map(|&base| (0..size).map(move |i| base + i as isize * step)).collect()
-    })
+    digits
+        .iter()
+        .fold(vec![start], |all, &(size, step)| all.iter().flat_map(|&base| (0..size).map(move |i| base + i as isize * step)).collect())
 }
 
 impl Windows {
@@ -138,10 +138,9 @@ impl Windows {
             room = room.checked_mul(axis.extent).filter(|&room| room <= ROOM)?;
         }
         // Where the kernel stands at the first position and its first tap is, for each bound.
-        let start: isize = of_bound.iter().zip(&matrix.bounds).filter_map(|(a, b)| a.map(|a| (b.start - axes[a].low) * axes[a].stride)).sum();
-        let along = |digit: &Digit| {
-            digit.steps.iter().zip(&of_bound).filter_map(|(s, a)| a.map(|a| s * axes[a].stride)).sum::<isize>()
-        };
+        let start: isize =
+            of_bound.iter().zip(&matrix.bounds).filter_map(|(a, b)| a.map(|a| (b.start - axes[a].low) * axes[a].stride)).sum();
+        let along = |digit: &Digit| digit.steps.iter().zip(&of_bound).filter_map(|(s, a)| a.map(|a| s * axes[a].stride)).sum::<isize>();
         let tap_steps: Vec<(usize, isize)> =
             taps.iter().zip(&of_tap).map(|(d, a)| (d.size, a.map_or_else(|| along(d), |a| axes[a].stride))).collect();
         let step = |i: usize| position_bounds[i].map_or(1, |b| positions[i].steps[b]);
@@ -208,7 +207,14 @@ impl Windows {
     /// # Safety
     /// `source` is the matrix's element in question of a buffer that the matrix stays inside of, moved by the digits that are apart. `block` has
     /// [`Windows::room`] words, cleared since they were used for anything but this part.
-    pub(crate) unsafe fn place(&self, source: *const f32, start: usize, count: usize, channels: std::ops::Range<usize>, block: *mut f32) -> *const f32 {
+    pub(crate) unsafe fn place(
+        &self,
+        source: *const f32,
+        start: usize,
+        count: usize,
+        channels: std::ops::Range<usize>,
+        block: *mut f32,
+    ) -> *const f32 {
         let source = source.wrapping_offset(self.offset);
         let Some(to) = &self.block else { return source.wrapping_offset(start as isize * self.positions[0].1) };
         let low = to.first.low + (start * to.step) as isize;

@@ -70,13 +70,13 @@ fn padded(n: usize) -> ConvOptions {
 #[test]
 fn images_of_all_sizes() {
     // Results wider and narrower than a vector, one row, one column; channels that fill tiles and do not.
-    for (h, w) in [(14, 14), (28, 28), (7, 9), (5, 17), (3, 64), (40, 3), (16, 16), (1, 35), (35, 1)] {
+    for (h, w) in [(14, 14), (7, 9), (5, 17), (3, 64), (19, 3), (16, 16), (1, 35), (35, 1)] {
         for (ci, co) in [(1, 16), (3, 10), (16, 5), (2, 1), (5, 33)] {
-            agree(&[3, ci, h, w], &[co, ci, 3, 3], &padded(1), None);
+            agree(&[2, ci, h, w], &[co, ci, 3, 3], &padded(1), None);
         }
     }
     // Those of most networks slide, all of them.
-    for (n, ci, co, size) in [(40, 1, 16, 28), (20, 16, 32, 14), (1, 3, 8, 30)] {
+    for (n, ci, co, size) in [(17, 1, 8, 14), (4, 8, 16, 14), (1, 3, 8, 20)] {
         for padding in [0, 1, 2] {
             agree(&[n, ci, size, size], &[co, ci, 3, 3], &padded(padding), Some([1, 1, 1, 1]));
         }
@@ -100,7 +100,9 @@ fn kernels_of_all_sizes() {
 fn options_of_all_kinds() {
     let options = ConvOptions::default;
     for (x, w) in [([2, 4, 12, 13], [6, 2, 3, 3]), ([3, 2, 9, 20], [4, 1, 3, 2]), ([2, 6, 8, 8], [6, 3, 3, 3])] {
-        for o in [options(), options().stride(2), options().stride([2, 1]), options().dilation(2), options().dilation([1, 3]).stride([1, 2])] {
+        for o in
+            [options(), options().stride(2), options().stride([2, 1]), options().dilation(2), options().dilation([1, 3]).stride([1, 2])]
+        {
             for padding in [[0, 0], [1, 1], [2, 0], [0, 1]] {
                 agree(&x, &w, &o.clone().padding(padding).groups(x[1] / w[1]), None);
             }
@@ -114,7 +116,9 @@ fn options_of_all_kinds() {
 
 #[test]
 fn signals() {
-    for (x, w, padding) in [([3, 2, 50], [5, 2, 3], 1), ([1, 3, 300], [4, 3, 9], 0), ([40, 4, 33], [16, 4, 5], 2), ([2, 1, 7], [3, 1, 7], 3)] {
+    for (x, w, padding) in
+        [([3, 2, 50], [5, 2, 3], 1), ([1, 3, 300], [4, 3, 9], 0), ([40, 4, 33], [16, 4, 5], 2), ([2, 1, 7], [3, 1, 7], 3)]
+    {
         agree(&x, &w, &padded(padding), None);
         agree(&x, &w, &padded(padding).dilation(2).padding(4 * padding), None);
     }
@@ -123,9 +127,9 @@ fn signals() {
 /// Images that are worked on in parts.
 #[test]
 fn large_images() {
-    agree(&[1, 3, 150, 160], &[20, 3, 3, 3], &padded(1), Some([1, 1, 1, 1]));
-    agree(&[1, 40, 60, 70], &[40, 40, 3, 3], &padded(0), Some([1, 1, 1, 1]));
-    agree(&[1, 2, 70_000], &[3, 2, 3], &padded(1), None);
+    agree(&[1, 1, 130, 130], &[5, 1, 3, 3], &padded(1), Some([1, 1, 1, 1]));
+    agree(&[1, 2, 40, 64], &[30, 2, 3, 3], &padded(0), Some([1, 1, 1, 1]));
+    agree(&[1, 1, 70_000], &[2, 1, 3], &padded(1), None);
 }
 
 /// Infinities stay where they belong: what is computed between rows and thrown away is not to be seen.
@@ -144,7 +148,7 @@ fn what_lies_between_rows() {
 
 #[test]
 fn threads_change_nothing() {
-    for plan in plans(&[48, 8, 20, 20], &[24, 8, 3, 3], &padded(1)) {
+    for plan in plans(&[48, 4, 20, 20], &[24, 4, 3, 3], &padded(1)) {
         let plan = Arc::new(plan);
         let mut random = Random(5);
         let data: Vec<Array> = plan

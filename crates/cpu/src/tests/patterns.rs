@@ -62,7 +62,9 @@ fn orders_of_all_kinds() {
 #[test]
 fn windows_of_a_pooling() {
     for op in [ReduceOp::Max, ReduceOp::Sum, ReduceOp::Prod] {
-        for (n, h, w, kernel, step) in [(6, 14, 14, 2, 2), (3, 5, 30, 2, 2), (40, 3, 3, 3, 2), (2, 9, 11, 3, 1), (1, 40, 1, 5, 1), (5, 2, 33, 6, 6)] {
+        for (n, h, w, kernel, step) in
+            [(6, 14, 14, 2, 2), (3, 5, 30, 2, 2), (40, 3, 3, 3, 2), (2, 9, 11, 3, 1), (1, 40, 1, 5, 1), (5, 2, 33, 6, 6)]
+        {
             let width = (w - 1) * step + kernel;
             let size = ((h - 1) * step + kernel) * width;
             let space = [n, h, w, kernel, kernel];
@@ -71,7 +73,12 @@ fn windows_of_a_pooling() {
             let x = b.load(&[n * size], DType::F32, view(&space, &strides), Level::Inner);
             let r = b.value(Instr::Reduce(op, x), DType::F32, Level::Outer);
             b.store(r, &[n, h, w], view(&space, &[(h * w) as isize, w as isize, 1, 0, 0]));
-            check(b.loop_plan(&[n, h, w], &[kernel, kernel]), 3, 1e-6, &format!("{op:?} of {kernel} by {kernel}, {step} apart, {n} x {h} x {w}"));
+            check(
+                b.loop_plan(&[n, h, w], &[kernel, kernel]),
+                3,
+                1e-6,
+                &format!("{op:?} of {kernel} by {kernel}, {step} apart, {n} x {h} x {w}"),
+            );
         }
     }
 }

@@ -143,6 +143,8 @@ impl Request<'_> {
                     form if form == full => copy,
                     // Once a tile.
                     Form::COL => 0.05 + copy * (cols / 1024.0).min(1.0),
+                    // Beside full values of short lines it is written out.
+                    Form::LINE if full == Form::FULL && cols < 32.0 => 0.05 + copy,
                     _ => 0.05,
                 },
                 Code::Load { .. } if node.form != full && node.form != Form::UNIFORM => 0.05 + 6.0 / cols,

@@ -31,7 +31,7 @@ impl Shuffle {
     pub(crate) fn new(offsets: &[i32], level: Level) -> Option<Shuffle> {
         let (lanes, reach) = lanes(level)?;
         // Fewer than the vector holds where that makes blocks end at an image's rows.
-        (lanes / 2 + 1..=lanes).rev().find_map(|count| {
+        (4..=lanes).rev().find_map(|count| {
             let blocks = offsets.chunks(count).map(|offsets| block(offsets, reach)).collect::<Option<Vec<_>>>()?;
             Some(Shuffle { count, blocks: blocks.into() })
         })
@@ -71,19 +71,44 @@ fn block(offsets: &[i32], reach: usize) -> Option<Block> {
     Some(block)
 }
 
+/// A run of results that lie side by side.
+#[cfg(target_arch = "x86_64")]
+struct Line<'a> {
+    shuffle: &'a Shuffle,
+    offsets: &'a [i32],
+    /// The buffer, its length, and the place to which offsets add.
+    base: *const u32,
+    limit: usize,
+    place: isize,
+    /// The first result's coordinate in the pattern.
+    at: usize,
+    to: *mut u32,
+    count: usize,
+}
+
 #[cfg(target_arch = "x86_64")]
 mod x86 {
     use std::arch::x86_64::*;
 
     use super::super::step::{Extra, Step};
     use super::super::{Env, Tile};
-    use super::{Block, NOWHERE};
+    use super::{Block, Line, NOWHERE};
+
+    pub(super) unsafe fn shuffled_v4(step: &Step, env: &mut Env, tile: &Tile) {
+        // SAFETY: the caller's promise; a step of this level is only made where there are the instructions.
+        unsafe { shuffled(step, env, tile, line_v4) }
+    }
+
+    pub(super) unsafe fn shuffled_v3(step: &Step, env: &mut Env, tile: &Tile) {
+        // SAFETY: as above.
+        unsafe { shuffled(step, env, tile, line_v3) }
+    }
 
     #[target_feature(enable = "avx2,fma,bmi1,bmi2,avx512f,avx512bw,avx512dq,avx512vl,avx512cd")]
-    pub(super) unsafe fn shuffled_v4(step: &Step, env: &mut Env, tile: &Tile) {
-        // SAFETY: the caller's promise.
+    unsafe fn line_v4(line: &Line) {
+        // SAFETY: the caller's promise; the instructions are enabled.
         unsafe {
-            shuffled::<32>(step, env, tile, |block: &Block, from, to, count| {
+            blocks::<32>(line, |block: &Block, from, to, count| {
                 let order = _mm512_cvtepu8_epi32(_mm_loadu_si128(block.order.as_ptr().cast()));
                 let (low, high) = (_mm512_loadu_si512(from.cast()), _mm512_loadu_si512(from.add(16).cast()));
                 let words = _mm512_maskz_permutex2var_epi32(block.valid, low, order, high);
@@ -93,12 +118,12 @@ mod x86 {
     }
 
     #[target_feature(enable = "avx2,fma,bmi1,bmi2")]
-    pub(super) unsafe fn shuffled_v3(step: &Step, env: &mut Env, tile: &Tile) {
+    unsafe fn line_v3(line: &Line) {
         const BITS: [i32; 8] = [1, 2, 4, 8, 16, 32, 64, 128];
         const ORDINALS: [i32; 8] = [0, 1, 2, 3, 4, 5, 6, 7];
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller's promise; the instructions are enabled.
         unsafe {
-            shuffled::<16>(step, env, tile, |block: &Block, from, to, count| {
+            blocks::<16>(line, |block: &Block, from, to, count| {
                 let order = _mm256_cvtepu8_epi32(_mm_loadl_epi64(block.order.as_ptr().cast()));
                 let (low, high) = (_mm256_loadu_si256(from.cast()), _mm256_loadu_si256(from.add(8).cast()));
                 // A permutation takes the lowest three bits; the fourth says which of the two it is.
@@ -113,47 +138,53 @@ mod x86 {
     }
 
     /// `vector(block, from, to, count)` writes `count` words, and may read `REACH` neighbours.
+    ///
+    /// # Safety
+    /// There is room for the line's words, and all valid places are inside of the buffer.
     #[inline(always)]
-    unsafe fn shuffled<const REACH: usize>(
-        step: &Step,
-        env: &mut Env,
-        tile: &Tile,
-        vector: impl Fn(&Block, *const u32, *mut u32, usize),
-    ) {
+    unsafe fn blocks<const REACH: usize>(line: &Line, vector: impl Fn(&Block, *const u32, *mut u32, usize)) {
+        let &Line { shuffle, offsets, base, limit, place, mut at, to, count: n } = line;
+        let one = |i: usize, at: usize| {
+            // SAFETY: the caller's promise.
+            unsafe { *to.add(i) = if offsets[at] == NOWHERE { 0 } else { *base.offset(place + offsets[at] as isize) } };
+        };
+        let mut i = 0;
+        while i < n && !at.is_multiple_of(shuffle.count) {
+            one(i, at);
+            (i, at) = (i + 1, at + 1);
+        }
+        for (number, block) in shuffle.blocks.iter().enumerate().skip(at.div_ceil(shuffle.count)) {
+            if i >= n {
+                break;
+            }
+            let count = shuffle.count.min(n - i);
+            let first = place + block.base as isize;
+            if usize::try_from(first).is_ok_and(|first| first + REACH <= limit) {
+                // The neighbours are inside of the buffer.
+                vector(block, base.wrapping_offset(first), to.wrapping_add(i), count);
+            } else {
+                (0..count).for_each(|c| one(i + c, number * shuffle.count + c));
+            }
+            i += count;
+        }
+    }
+
+    /// # Safety
+    /// As for [`super::super::step::Run`]; `line` has the instructions that it needs.
+    unsafe fn shuffled(step: &Step, env: &mut Env, tile: &Tile, line: unsafe fn(&Line)) {
         let target = step.target(env, tile);
         let Extra::Shuffle { operand, access, offsets, shuffle } = &step.extra else { return };
         let base: *const u32 = env.base(*operand);
         let start = if step.form.col { tile.c0 } else { tile.l0 };
-        access.walk(step.form, tile, |line, position, n, place, _| {
-            let to = target.pointer.wrapping_offset(line as isize * target.line).wrapping_add(position);
+        access.walk(step.form, tile, |number, position, n, place, _| {
+            let to = target.pointer.wrapping_offset(number as isize * target.line).wrapping_add(position);
             let Some(place) = place else {
                 // SAFETY: the program gave the value room for the tile.
                 return unsafe { std::ptr::write_bytes(to, 0, n) };
             };
-            let one = |i: usize, at: usize| {
-                // SAFETY: room as above; all valid places were found inside of the buffer when the plan was loaded.
-                unsafe { *to.add(i) = if offsets[at] == NOWHERE { 0 } else { *base.offset(place + offsets[at] as isize) } };
-            };
-            let mut at = (start + position) % offsets.len();
-            let mut i = 0;
-            while i < n && !at.is_multiple_of(shuffle.count) {
-                one(i, at);
-                (i, at) = (i + 1, at + 1);
-            }
-            let mut number = at / shuffle.count;
-            while i < n {
-                let block = &shuffle.blocks[number];
-                let count = shuffle.count.min(n - i);
-                let first = place + block.base as isize;
-                if usize::try_from(first).is_ok_and(|first| first + REACH <= access.limit) {
-                    // SAFETY: the neighbours are inside of the buffer, and there is room for the words.
-                    vector(block, base.wrapping_offset(first), to.wrapping_add(i), count);
-                } else {
-                    (0..count).for_each(|c| one(i + c, number * shuffle.count + c));
-                }
-                i += count;
-                number += 1;
-            }
+            let at = (start + position) % offsets.len();
+            // SAFETY: room as above; all valid places were found inside of the buffer when the plan was loaded.
+            unsafe { line(&Line { shuffle, offsets, base, limit: access.limit, place, at, to, count: n }) };
         });
     }
 }
@@ -173,7 +204,9 @@ mod tests {
             let every_second: Vec<i32> = (0..64).map(|i| 2 * i).collect();
             assert_eq!(Shuffle::new(&every_second, level).map(|s| s.count), Some(lanes));
             let rows: Vec<i32> = (0..70).map(|i| i / 7 * 1000 + i % 7).collect();
-            assert_eq!(Shuffle::new(&rows, level).map(|s| s.count), (lanes == 8).then_some(7));
+            assert_eq!(Shuffle::new(&rows, level).map(|s| s.count), Some(7));
+            let apart: Vec<i32> = (0..70).map(|i| i * 100).collect();
+            assert!(Shuffle::new(&apart, level).is_none());
             let masked = [NOWHERE, 5, 3, NOWHERE];
             let block = Shuffle::new(&masked, level).map(|s| s.blocks[0]).unwrap();
             assert_eq!((block.base, block.valid, &block.order[1..3]), (3, 0b0110, &[2, 0][..]));

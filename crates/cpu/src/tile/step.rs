@@ -316,9 +316,24 @@ impl Other for Select {
                 }
                 let c: &[u32] = row(c, r, n);
                 match (a.vector, b.vector) {
-                    (true, true) => select(c, d, row::<u32>(a, r, n).iter().copied(), row::<u32>(b, r, n).iter().copied()),
-                    (true, false) => select(c, d, row::<u32>(a, r, n).iter().copied(), std::iter::repeat_n(one::<u32>(b, r), n)),
-                    (false, true) => select(c, d, std::iter::repeat_n(one::<u32>(a, r), n), row::<u32>(b, r, n).iter().copied()),
+                    // Loops over slices and words: an iterator that repeats a word is not vectorised.
+                    (true, true) => {
+                        for (((d, &c), &a), &b) in d.iter_mut().zip(c).zip(row::<u32>(a, r, n)).zip(row::<u32>(b, r, n)) {
+                            *d = if c != 0 { a } else { b };
+                        }
+                    }
+                    (true, false) => {
+                        let b = one::<u32>(b, r);
+                        for ((d, &c), &a) in d.iter_mut().zip(c).zip(row::<u32>(a, r, n)) {
+                            *d = if c != 0 { a } else { b };
+                        }
+                    }
+                    (false, true) => {
+                        let a = one::<u32>(a, r);
+                        for ((d, &c), &b) in d.iter_mut().zip(c).zip(row::<u32>(b, r, n)) {
+                            *d = if c != 0 { a } else { b };
+                        }
+                    }
                     (false, false) => {
                         let (a, b) = (one::<u32>(a, r), one::<u32>(b, r));
                         for (d, &c) in d.iter_mut().zip(c) {
@@ -328,13 +343,6 @@ impl Other for Select {
                 }
             }
         }
-    }
-}
-
-#[inline(always)]
-fn select(c: &[u32], d: &mut [u32], a: impl Iterator<Item = u32>, b: impl Iterator<Item = u32>) {
-    for (((d, &c), a), b) in d.iter_mut().zip(c).zip(a).zip(b) {
-        *d = if c != 0 { a } else { b };
     }
 }
 
@@ -378,6 +386,14 @@ impl Other for Spread {
         let target = step.target(env, tile);
         let a = step.source(0, env);
         let (rows, n) = step.grid(1, env, target, tile);
+        if n == 2 && !a.vector && a.line == 1 && target.line == 2 {
+            // SAFETY: as below; rows of two follow each other, and so do their words.
+            let (a, d): (&[u32], &mut [u32]) = unsafe { (row(a, 0, rows), row_mut(target, 0, 2 * rows)) };
+            for (d, &a) in d.as_chunks_mut::<2>().0.iter_mut().zip(a) {
+                *d = [a; 2];
+            }
+            return;
+        }
         for r in 0..rows {
             // SAFETY: the program gave both values room for the tile, and apart from each other.
             unsafe {
