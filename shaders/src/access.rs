@@ -16,6 +16,10 @@ pub enum Form {
     Typed(DType),
     /// `array<vec4<f32>>`.
     Vec4,
+    /// `array<f16>`: halves in two bytes an element, for devices that compute with f16.
+    Half,
+    /// `array<vec4<f16>>`.
+    HalfVec4,
 }
 
 impl Form {
@@ -24,6 +28,8 @@ impl Form {
             Form::Words | Form::Typed(DType::Bool) => "u32",
             Form::Typed(dtype) => type_name(dtype),
             Form::Vec4 => "vec4<f32>",
+            Form::Half => "f16",
+            Form::HalfVec4 => "vec4<f16>",
         }
     }
 }
@@ -74,7 +80,9 @@ impl Layout {
             let access = if b.write { "read_write" } else { "read" };
             format!("@group(0) @binding({i}) var<storage, {access}> b{i}: array<{}>;\n", b.form.element())
         };
-        self.bindings.iter().enumerate().map(line).collect()
+        let half = |b: &Binding| matches!(b.form, Form::Half | Form::HalfVec4);
+        let enable = if self.bindings.iter().any(half) { "enable f16;\n" } else { "" };
+        std::iter::once(enable.to_string()).chain(self.bindings.iter().enumerate().map(line)).collect()
     }
 
     fn find(&self, buffer: BufferId) -> (Place, Form) {
@@ -93,14 +101,18 @@ impl Layout {
             (Form::Words, DType::U32) | (Form::Typed(_), _) => format!("b{binding}[{at}]"),
             (Form::Words, _) => format!("bitcast<{}>(b{binding}[{at}])", type_name(dtype)),
             (Form::Vec4, _) => format!("b{binding}[({at}) >> 2u][({at}) & 3u]"),
+            (Form::Half, _) => format!("f32(b{binding}[{at}])"),
+            (Form::HalfVec4, _) => format!("f32(b{binding}[({at}) >> 2u][({at}) & 3u])"),
         }
     }
 
-    /// The expression that reads four neighbouring f32 elements; `place` is a multiple of 4.
+    /// The expression that reads four neighbouring elements of a float type, as f32; `place` is a multiple of 4.
     pub(crate) fn load4(&self, buffer: BufferId, place: &str) -> String {
         let (Place { binding, offset, .. }, form) = self.find(buffer);
-        if form == Form::Vec4 {
-            return format!("b{binding}[({}) >> 2u]", shifted(place, offset));
+        match form {
+            Form::Vec4 => return format!("b{binding}[({}) >> 2u]", shifted(place, offset)),
+            Form::HalfVec4 => return format!("vec4<f32>(b{binding}[({}) >> 2u])", shifted(place, offset)),
+            Form::Words | Form::Typed(_) | Form::Half => {}
         }
         let part = |i: usize| self.load(buffer, &shifted(place, i));
         format!("vec4<f32>({}, {}, {}, {})", part(0), part(1), part(2), part(3))
@@ -115,6 +127,9 @@ impl Layout {
             (Form::Words, DType::U32) | (Form::Typed(_), _) => format!("b{binding}[{at}] = {value};"),
             (Form::Words, _) => format!("b{binding}[{at}] = bitcast<u32>({value});"),
             (Form::Vec4, _) => format!("b{binding}[({at}) >> 2u][({at}) & 3u] = {value};"),
+            // The value is one that f16 has: nothing is rounded here.
+            (Form::Half, _) => format!("b{binding}[{at}] = f16({value});"),
+            (Form::HalfVec4, _) => format!("b{binding}[({at}) >> 2u][({at}) & 3u] = f16({value});"),
         }
     }
 }

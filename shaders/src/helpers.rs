@@ -17,6 +17,7 @@ const HELPERS: &[Helper] = &[
     Helper { names: &["noyau_fmod("], text: include_str!("wgsl/fmod.wgsl") },
     Helper { names: &["noyau_div_i32(", "noyau_rem_i32(", "noyau_div_u32(", "noyau_rem_u32("], text: include_str!("wgsl/integer.wgsl") },
     Helper { names: &["noyau_f32_to_i32(", "noyau_f32_to_u32("], text: include_str!("wgsl/cast.wgsl") },
+    Helper { names: &["noyau_f16(", "noyau_bf16("], text: include_str!("wgsl/half.wgsl") },
     Helper { names: &["noyau_philox("], text: include_str!("wgsl/philox.wgsl") },
     Helper { names: &["noyau_f32("], text: include_str!("wgsl/special.wgsl") },
 ];

@@ -2,10 +2,10 @@
 
 use noyau_tensor::{BinaryOp, DType, ReduceOp, Scalar, UnaryOp};
 
-/// The type of a value inside of a kernel.
+/// The type of a value inside of a kernel: a half is the f32 of the same value.
 pub(crate) fn type_name(dtype: DType) -> &'static str {
     match dtype {
-        DType::F32 => "f32",
+        DType::F32 | DType::F16 | DType::BF16 => "f32",
         DType::I32 => "i32",
         DType::U32 => "u32",
         DType::Bool => "bool",
@@ -15,8 +15,8 @@ pub(crate) fn type_name(dtype: DType) -> &'static str {
 /// A constant, exact to the bit.
 pub(crate) fn literal(value: Scalar) -> String {
     match value {
-        Scalar::Float(v) => {
-            let v = v as f32;
+        Scalar::Float(_) | Scalar::F16(_) | Scalar::BF16(_) => {
+            let v = f32::from_bits(value.to_word());
             if !v.is_finite() {
                 format!("noyau_f32(0x{:08x}u)", v.to_bits())
             } else if v.is_subnormal() || (v == 0.0 && v.is_sign_negative()) {
@@ -36,7 +36,7 @@ pub(crate) fn literal(value: Scalar) -> String {
 /// The value that a reduction starts from; finite, for WGSL may assume that there are no infinities.
 pub(crate) fn identity(op: ReduceOp, dtype: DType) -> String {
     match op.identity(dtype) {
-        Scalar::Float(v) if v.is_infinite() => literal(Scalar::Float(f64::from(f32::MAX).copysign(v))),
+        Scalar::Float(v) | Scalar::F16(v) | Scalar::BF16(v) if v.is_infinite() => literal(Scalar::Float(f64::from(f32::MAX).copysign(v))),
         other => literal(other),
     }
 }
@@ -46,7 +46,7 @@ pub(crate) fn combine(op: ReduceOp, dtype: DType, a: &str, b: &str) -> String {
     match (op, dtype) {
         (ReduceOp::Sum | ReduceOp::Max, DType::Bool) => format!("({a} | {b})"),
         (ReduceOp::Prod | ReduceOp::Min, DType::Bool) => format!("({a} & {b})"),
-        (_, DType::F32 | DType::I32 | DType::U32) => binary(op.combine(), dtype, a, b),
+        (_, DType::F32 | DType::F16 | DType::BF16 | DType::I32 | DType::U32) => binary(op.combine(), dtype, a, b),
     }
 }
 
@@ -104,16 +104,21 @@ pub(crate) fn binary(op: BinaryOp, dtype: DType, a: &str, b: &str) -> String {
     }
 }
 
-/// A conversion: floats to integers toward zero and saturated, integers by their bits, anything but 0 is true.
+/// A conversion: floats to integers toward zero and saturated, to halves to the nearest, integers by their bits, anything but 0 is true.
 pub(crate) fn cast(from: DType, to: DType, a: &str) -> String {
     match (from, to) {
-        (DType::F32, DType::F32) | (DType::I32, DType::I32) | (DType::U32, DType::U32) | (DType::Bool, DType::Bool) => a.into(),
-        (DType::F32, DType::I32) => format!("noyau_f32_to_i32({a})"),
-        (DType::F32, DType::U32) => format!("noyau_f32_to_u32({a})"),
-        (DType::F32, DType::Bool) => format!("({a} != 0f)"),
+        (DType::I32, DType::I32) | (DType::U32, DType::U32) | (DType::Bool, DType::Bool) => a.into(),
+        (DType::F32 | DType::F16 | DType::BF16, DType::F32) | (DType::F16, DType::F16) | (DType::BF16, DType::BF16) => a.into(),
+        (DType::F32 | DType::BF16, DType::F16) => format!("noyau_f16({a})"),
+        (DType::F32 | DType::F16, DType::BF16) => format!("noyau_bf16({a})"),
+        (DType::F32 | DType::F16 | DType::BF16, DType::I32) => format!("noyau_f32_to_i32({a})"),
+        (DType::F32 | DType::F16 | DType::BF16, DType::U32) => format!("noyau_f32_to_u32({a})"),
+        (DType::F32 | DType::F16 | DType::BF16, DType::Bool) => format!("({a} != 0f)"),
         (DType::I32, DType::Bool) => format!("({a} != 0i)"),
         (DType::U32, DType::Bool) => format!("({a} != 0u)"),
         (DType::I32 | DType::U32 | DType::Bool, DType::F32) => format!("f32({a})"),
+        (DType::I32 | DType::U32 | DType::Bool, DType::F16) => format!("noyau_f16(f32({a}))"),
+        (DType::I32 | DType::U32 | DType::Bool, DType::BF16) => format!("noyau_bf16(f32({a}))"),
         (DType::U32 | DType::Bool, DType::I32) => format!("i32({a})"),
         (DType::I32 | DType::Bool, DType::U32) => format!("u32({a})"),
     }

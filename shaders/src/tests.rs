@@ -13,7 +13,8 @@ use crate::{Binding, Form, Layout, Phase, Rows, Variant, helpers, matmul, merged
 fn validate(text: &str) {
     let caller = Location::caller();
     let module = naga::front::wgsl::parse_str(text).unwrap_or_else(|e| panic!("{caller}: {}\n{text}", e.emit_to_string(text)));
-    let capabilities = naga::valid::Capabilities::default() | naga::valid::Capabilities::SUBGROUP;
+    let capabilities =
+        naga::valid::Capabilities::default() | naga::valid::Capabilities::SUBGROUP | naga::valid::Capabilities::SHADER_FLOAT16;
     let mut validator = naga::valid::Validator::new(naga::valid::ValidationFlags::all(), capabilities);
     validator.subgroup_stages(naga::valid::ShaderStages::COMPUTE).subgroup_operations(naga::valid::SubgroupOperationSet::all());
     validator.validate(&module).unwrap_or_else(|e| panic!("{caller}: {}\n{text}", e.emit_to_string(text)));
@@ -29,7 +30,8 @@ fn layout(types: &[DType], arena: bool) -> Layout {
         types.iter().enumerate().for_each(|(i, &dtype)| layout.place(BufferId(i), dtype, binding, i * 64));
     } else {
         for (i, &dtype) in types.iter().enumerate() {
-            let binding = layout.bind(Binding { form: Form::Typed(dtype), write: true });
+            let form = if dtype == DType::F16 { Form::Half } else { Form::Typed(dtype) };
+            let binding = layout.bind(Binding { form, write: true });
             layout.place(BufferId(i), dtype, binding, 0);
         }
     }
@@ -98,7 +100,7 @@ fn every_op_of_every_type() {
         BinaryOp::Shl,
         BinaryOp::Shr,
     ];
-    let types = [DType::F32, DType::I32, DType::U32, DType::Bool];
+    let types = [DType::F32, DType::F16, DType::BF16, DType::I32, DType::U32, DType::Bool];
     let index = Index::identity(&[10]);
     for dtype in types {
         let load = |operand| value(Instr::Load { operand, index: index.clone() }, dtype, Level::Outer);
@@ -177,7 +179,8 @@ fn product(batch: &[usize], [m, n, k]: [usize; 3], ta: bool, tb: bool) -> Matmul
     let bias = Index::from_view(View { shape: space.clone(), strides: across, offset: 0, mask: vec![] });
     let matrix = |buffer, rows: usize, columns: usize, transposed| {
         let (row_stride, column_stride) = if transposed { (1, rows) } else { (columns, 1) };
-        let batch: Vec<(usize, usize)> = batch.iter().enumerate().map(|(i, &size)| (size, if i == 0 { 0 } else { rows * columns })).collect();
+        let batch: Vec<(usize, usize)> =
+            batch.iter().enumerate().map(|(i, &size)| (size, if i == 0 { 0 } else { rows * columns })).collect();
         Matrix::strided(BufferId(buffer), 0, &batch, (rows, row_stride), (columns, column_stride))
     };
     let body = Body {
@@ -212,13 +215,20 @@ fn every_variant_of_the_product() {
                     let layout = layout(&[DType::F32; 4], form == Form::Words);
                     launch(&[matmul(1, "product", &kernel, &layout, variant).expect("prints")], &layout);
                 }
-                let mut four = Layout::default();
-                for (i, vec4) in variant.reads_vec4(&kernel).into_iter().chain([false; 2]).enumerate() {
-                    let form = if vec4 { Form::Vec4 } else { Form::Typed(DType::F32) };
-                    let binding = four.bind(Binding { form, write: i == 2 });
-                    four.place(BufferId(i), DType::F32, binding, 0);
+                for dtype in [DType::F32, DType::F16] {
+                    let mut four = Layout::default();
+                    for (i, vec4) in variant.reads_vec4(&kernel).into_iter().chain([false; 2]).enumerate() {
+                        let form = match (dtype, vec4) {
+                            (DType::F16, true) => Form::HalfVec4,
+                            (DType::F16, false) if i < 2 => Form::Half,
+                            (_, true) => Form::Vec4,
+                            _ => Form::Typed(DType::F32),
+                        };
+                        let binding = four.bind(Binding { form, write: i == 2 });
+                        four.place(BufferId(i), dtype, binding, 0);
+                    }
+                    launch(&[matmul(1, "product", &kernel, &four, variant).expect("prints")], &four);
                 }
-                launch(&[matmul(1, "product", &kernel, &four, variant).expect("prints")], &four);
             }
         }
     }

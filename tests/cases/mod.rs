@@ -10,6 +10,7 @@ mod convolution;
 mod data;
 mod einsum;
 mod elementwise;
+mod half;
 mod indexing;
 mod integers;
 mod layers;
@@ -54,6 +55,10 @@ pub enum Class {
     Product(usize),
     /// Several functions one after the other, each within its own bounds: softmax, losses.
     Chain,
+    /// So many roundings to f16.
+    F16(usize),
+    /// So many roundings to bf16.
+    BF16(usize),
 }
 
 /// What is asked of a case's gradient.
@@ -90,6 +95,8 @@ pub struct Built {
     pub output: Tensor,
     /// The sum of the output's elements with fixed weights, where gradients are asked for.
     pub loss: Option<Tensor>,
+    /// Those weights, of the output's shape.
+    pub weights: Option<Tensor>,
     /// Its gradient for each float parameter that it reaches.
     pub gradients: Vec<(Param, Tensor)>,
 }
@@ -99,16 +106,18 @@ impl Case {
     pub fn build(&self) -> Built {
         let mut data = Data::new(&self.name);
         let output = (self.build)(&mut data);
-        let mut built = Built { loss: None, gradients: Vec::new(), params: data.params().to_vec(), output };
+        let mut built = Built { loss: None, weights: None, gradients: Vec::new(), params: data.params().to_vec(), output };
         if self.grads == Grads::None {
             return built;
         }
-        let loss = weighted(&built.output, &mut data);
+        let weights = weights(&built.output, &mut data);
+        let loss = (&built.output * &weights).sum();
         let floats: Vec<&Param> = built.params.iter().filter(|p| p.dtype() == DType::F32).collect();
         let wrt: Vec<&Tensor> = floats.iter().map(|p| p.tensor()).collect();
         let found = gradients(&loss, &wrt).unwrap_or_else(|e| panic!("{}: {e}", self.name));
         built.gradients = floats.iter().zip(found).filter_map(|(&p, g)| Some((p.clone(), g?))).collect();
         built.loss = Some(loss);
+        built.weights = Some(weights);
         built
     }
 
@@ -125,12 +134,16 @@ impl Case {
 
 /// The sum of a tensor's elements with weights between 0.5 and 1.5: a scalar that depends on each of them differently.
 pub fn weighted(tensor: &Tensor, data: &mut Data) -> Tensor {
+    (tensor * weights(tensor, data)).sum()
+}
+
+fn weights(tensor: &Tensor, data: &mut Data) -> Tensor {
     if tensor.numel() > 1 << 16 {
         // Computed, not stored: the weights shall not be what the device spends its time on.
         let weights = (Tensor::arange(tensor.numel()) % 1021u32).to(DType::F32) * (1.0 / 1024.0) + 0.5;
-        return (tensor * weights.reshape(tensor.shape())).sum();
+        return weights.reshape(tensor.shape());
     }
-    (tensor * data.constant(tensor.shape(), 0.5, 1.5)).sum()
+    data.constant(tensor.shape(), 0.5, 1.5)
 }
 
 /// The cases being collected.
@@ -204,6 +217,7 @@ pub fn all() -> Vec<Case> {
     scan::cases(&mut list);
     sorting::cases(&mut list);
     resize::cases(&mut list);
+    half::cases(&mut list);
     let mut cases = list.0;
     if let Ok(part) = std::env::var("NOYAU_CASE") {
         cases.retain(|case| case.name.contains(&part));

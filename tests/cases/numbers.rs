@@ -8,7 +8,7 @@ const TYPES: [DType; 4] = [DType::F32, DType::I32, DType::U32, DType::Bool];
 
 fn of_type(d: &mut Data, dtype: DType) -> Tensor {
     match dtype {
-        DType::F32 => d.given([10], &[0.0f32, 1.9, -1.9, 0.3, -0.3, 3e9, -3e9, 5e9, 2147483648.0, 16777217.0]),
+        DType::F32 | DType::F16 | DType::BF16 => d.given([10], &[0.0f32, 1.9, -1.9, 0.3, -0.3, 3e9, -3e9, 5e9, 2147483648.0, 16777217.0]),
         DType::I32 => d.given([6], &[0i32, 1, -1, i32::MAX, i32::MIN, 16777217]),
         DType::U32 => d.given([6], &[0u32, 1, u32::MAX, 1 << 31, 16777217, 77]),
         DType::Bool => d.given([2], &[false, true]),

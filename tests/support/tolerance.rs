@@ -4,13 +4,17 @@
 //! err in proportion to their terms, not to what is left. WGSL's bounds are those of <https://www.w3.org/TR/WGSL/#floating-point-accuracy>;
 //! an ULP is two units of rounding.
 
+use noyau::Array;
 use noyau::cpu::Values;
-use noyau::{Array, DType};
 
 use crate::cases::Class;
 
 /// The unit of rounding of f32: half the distance of 1 to the next number.
 const UNIT: f64 = 1.0 / (1u64 << 24) as f64;
+
+/// The units of rounding of halves.
+const F16_UNIT: f64 = 1.0 / (1u64 << 11) as f64;
+const BF16_UNIT: f64 = 1.0 / (1u64 << 8) as f64;
 
 /// Numbers smaller than this have fewer digits, and devices may make them 0.
 const SUBNORMAL: f64 = f32::MIN_POSITIVE as f64;
@@ -54,6 +58,9 @@ impl Tolerance {
             Class::Product(k) => units(4.0 + 2.0 * (k as f64).sqrt(), 0.0),
             // An exponential or logarithm of the worst kind above, and a division, a root and sums of what comes of it.
             Class::Chain => units(32.0, 16.0),
+            // A rounding to 11 or 8 bits is off by half a unit of the number that is rounded, of up to the tensor's scale; the oracle does not round.
+            Class::F16(n) => Tolerance { relative: n as f64 * F16_UNIT, absolute: n as f64 * F16_UNIT },
+            Class::BF16(n) => Tolerance { relative: n as f64 * BF16_UNIT, absolute: n as f64 * BF16_UNIT },
         }
     }
 
@@ -76,11 +83,11 @@ impl Tolerance {
         if got.shape() != &expected.shape || got.dtype() != expected.dtype {
             return Some(format!("is {}{}, not {}{}", got.dtype(), got.shape(), expected.dtype, expected.shape));
         }
-        let exact = expected.dtype != DType::F32;
+        let exact = !expected.dtype.is_float();
         let mut worst: Option<(f64, String)> = None;
         for (i, (&want, found)) in expected.data.iter().zip(got.to_f64()).enumerate() {
-            // What f32 makes of the oracle's value: a value between two floats is not to be had.
-            let rounded = if exact { want } else { f64::from(want as f32) };
+            // What the type makes of the oracle's value: a value between two floats is not to be had.
+            let rounded = if exact { want } else { expected.dtype.round(want) };
             if rounded == found || (rounded.is_nan() && found.is_nan()) {
                 continue;
             }

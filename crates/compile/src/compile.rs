@@ -7,6 +7,7 @@ use noyau_tensor::{Error, Op, Result};
 
 use crate::convolve::convolve;
 use crate::fuse::{FuseOptions, Fusion, fuse, is_buffered_source};
+use crate::halves::{retype, widen};
 use crate::lower::{Lowered, copy_kernel, lower};
 use crate::materialize::{materialize, resolve};
 use crate::memory::assign_slots;
@@ -47,9 +48,10 @@ pub fn compile(graph: &Graph, options: Options) -> Result<Plan> {
     }
 }
 
-/// The graph as it is fused: convolutions written as products, simplified, long reductions split, copies written out.
+/// The graph as it is fused: halves computed with in f32, convolutions written as products, simplified, long reductions split, copies written out.
 pub fn prepare(graph: &Graph, options: Options) -> Result<Graph> {
-    Ok(materialize(&split_reductions(&simplify(&convolve(graph, options.limits.max_reduce)?), options.limits.max_reduce)))
+    let longest = options.limits.max_reduce;
+    Ok(materialize(&split_reductions(&simplify(&retype(&convolve(&widen(graph), longest)?)), longest)))
 }
 
 enum Planned {
@@ -95,7 +97,7 @@ fn plan(graph: &Graph, fusion: &Fusion, limits: &Limits) -> Result<Planned> {
         table.of_node.insert(id, buffer);
     }
     for buffer in &table.buffers {
-        let bytes = buffer.len().saturating_mul(buffer.dtype.size());
+        let bytes = limits.bytes(buffer);
         if bytes > limits.max_buffer_bytes {
             let message = format!(
                 "a tensor of {}{:?} takes {bytes} bytes, the device's largest buffer is {} bytes",
@@ -150,7 +152,7 @@ fn plan(graph: &Graph, fusion: &Fusion, limits: &Limits) -> Result<Planned> {
     let outputs = outputs.ok_or_else(|| Error::Internal("a result has no buffer".into()))?;
     let mut plan = Plan { buffers: table.buffers, slots: Vec::new(), kernels, inputs, outputs };
     drop_unused(&mut plan);
-    assign_slots(&mut plan, limits.arena_bytes);
+    assign_slots(&mut plan, limits);
     Ok(Planned::Ready(plan))
 }
 
@@ -276,7 +278,7 @@ fn bindings(kernel: &Kernel, buffers: &[Buffer], limits: &Limits) -> usize {
     let mut count = 0;
     for id in used {
         let buffer = &buffers[id.0];
-        if buffer.len() * buffer.dtype.size() <= limits.arena_bytes {
+        if limits.bytes(buffer) <= limits.arena_bytes {
             arenas[usize::from(matches!(buffer.kind, BufferKind::State(_)))] = true;
         } else {
             count += 1;

@@ -1,6 +1,6 @@
 //! Slots: buffers whose lives do not overlap share memory.
 
-use crate::plan::{Buffer, BufferId, BufferKind, Kernel, Plan};
+use crate::plan::{Buffer, BufferId, BufferKind, Kernel, Limits, Plan};
 
 /// A buffer's life: the first kernel that writes it and the last that reads it (or never ends, for a result).
 struct Life {
@@ -10,8 +10,8 @@ struct Life {
 }
 
 /// Gives every slot buffer of the plan its slot: the smallest free one that is long enough, else the longest free one, grown. Buffers of at most
-/// `arena_bytes` and longer ones do not mix, because devices keep them in different places.
-pub(crate) fn assign_slots(plan: &mut Plan, arena_bytes: usize) {
+/// `arena_bytes` and longer ones do not mix, because devices keep them in different places. Lengths are words, which is what buffers of different types share.
+pub(crate) fn assign_slots(plan: &mut Plan, limits: &Limits) {
     let mut lives = lives(&plan.buffers, &plan.kernels, &plan.outputs);
     lives.sort_by_key(|life| (life.start, life.buffer));
     let mut slots: Vec<usize> = Vec::new();
@@ -19,8 +19,8 @@ pub(crate) fn assign_slots(plan: &mut Plan, arena_bytes: usize) {
     let mut busy: Vec<usize> = Vec::new();
     for life in lives {
         let buffer = &plan.buffers[life.buffer.0];
-        let length = buffer.len();
-        let small = |length: usize| length * buffer.dtype.size() <= arena_bytes;
+        let length = limits.words(buffer);
+        let small = |length: usize| length * 4 <= limits.arena_bytes;
         let free: Vec<usize> = (0..slots.len()).filter(|&s| busy[s] < life.start && small(slots[s]) == small(length)).collect();
         let fits = free.iter().copied().filter(|&s| slots[s] >= length).min_by_key(|&s| slots[s]);
         let slot = fits.or_else(|| free.into_iter().max_by_key(|&s| slots[s])).unwrap_or_else(|| {

@@ -22,7 +22,7 @@ pub struct ValueId(pub usize);
 pub struct Plan {
     /// Everything that kernels read and write.
     pub buffers: Vec<Buffer>,
-    /// For each slot its length in elements: the longest buffer that lives there.
+    /// For each slot its length in words of 32 bits: the longest buffer that lives there.
     pub slots: Vec<usize>,
     /// What to execute, first to last.
     pub kernels: Vec<Kernel>,
@@ -267,14 +267,32 @@ pub struct Limits {
     pub max_buffer_bytes: usize,
     /// Reductions over more elements than this are split in two.
     pub max_reduce: usize,
+    /// Whether buffers of f16 that are too long for an arena take two bytes an element. All other elements take a word.
+    pub half_words: bool,
 }
 
 impl Limits {
     /// A CPU's: nothing in the way.
-    pub const CPU: Limits = Limits { max_bindings: 64, arena_bytes: 0, max_buffer_bytes: usize::MAX, max_reduce: 1 << 15 };
+    pub const CPU: Limits =
+        Limits { max_bindings: 64, arena_bytes: 0, max_buffer_bytes: usize::MAX, max_reduce: 1 << 15, half_words: false };
 
     /// The floor that every GPU with WebGPU meets.
-    pub const GPU: Limits = Limits { max_bindings: 8, arena_bytes: 1 << 16, max_buffer_bytes: 128 << 20, max_reduce: 1 << 13 };
+    pub const GPU: Limits =
+        Limits { max_bindings: 8, arena_bytes: 1 << 16, max_buffer_bytes: 128 << 20, max_reduce: 1 << 13, half_words: false };
+}
+
+impl Limits {
+    /// How many words of 32 bits a buffer takes.
+    pub fn words(&self, buffer: &Buffer) -> usize {
+        let len = buffer.len();
+        // Two bytes an element only where even that is too much for an arena, so that it is plain from the number of words where a buffer lives.
+        if self.half_words && buffer.dtype == DType::F16 && len.saturating_mul(2) > self.arena_bytes { len.div_ceil(2) } else { len }
+    }
+
+    /// How many bytes a buffer takes.
+    pub fn bytes(&self, buffer: &Buffer) -> usize {
+        self.words(buffer).saturating_mul(4)
+    }
 }
 
 impl Kernel {

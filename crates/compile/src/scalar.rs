@@ -1,6 +1,6 @@
 //! Every elementwise op for one element, in f64: the definition by which constants are folded, and that the oracle and the tests use.
 //!
-//! Integers and booleans are exact in f64 and come back exact. Floats are not rounded to f32.
+//! Integers and booleans are exact in f64 and come back exact. Floats are not rounded, neither to f32 nor to a half.
 
 use noyau_tensor::{BinaryOp, DType, UnaryOp};
 
@@ -36,7 +36,7 @@ pub fn unary(op: UnaryOp, dtype: DType, x: f64) -> f64 {
             DType::Bool => truth(x == 0.0),
             DType::I32 => f64::from(!(x as i32)),
             DType::U32 => f64::from(!(x as u32)),
-            DType::F32 => f64::NAN,
+            DType::F32 | DType::F16 | DType::BF16 => f64::NAN,
         },
     }
 }
@@ -48,18 +48,18 @@ pub fn binary(op: BinaryOp, dtype: DType, a: f64, b: f64) -> f64 {
         BinaryOp::Sub => wrap(a - b, dtype),
         // The product of two 32-bit integers does not fit f64's 53 bits.
         BinaryOp::Mul => match dtype {
-            DType::F32 => a * b,
+            DType::F32 | DType::F16 | DType::BF16 => a * b,
             DType::I32 => f64::from((a as i32).wrapping_mul(b as i32)),
             DType::U32 | DType::Bool => f64::from((a as u32).wrapping_mul(b as u32)),
         },
         BinaryOp::Div => match dtype {
-            DType::F32 => a / b,
+            DType::F32 | DType::F16 | DType::BF16 => a / b,
             DType::I32 | DType::U32 | DType::Bool if b == 0.0 => 0.0,
             DType::I32 => f64::from((a as i32).wrapping_div(b as i32)),
             DType::U32 | DType::Bool => f64::from(a as u32 / b as u32),
         },
         BinaryOp::Rem => match dtype {
-            DType::F32 => a % b,
+            DType::F32 | DType::F16 | DType::BF16 => a % b,
             DType::I32 | DType::U32 | DType::Bool if b == 0.0 => 0.0,
             DType::I32 => f64::from((a as i32).wrapping_rem(b as i32)),
             DType::U32 | DType::Bool => f64::from(a as u32 % b as u32),
@@ -88,11 +88,11 @@ pub fn binary(op: BinaryOp, dtype: DType, a: f64, b: f64) -> f64 {
         BinaryOp::Xor => bits(dtype, a, b, |a, b| a ^ b),
         BinaryOp::Shl => match dtype {
             DType::I32 => f64::from((a as i32).wrapping_shl(to_word(b, dtype))),
-            DType::U32 | DType::F32 | DType::Bool => f64::from((a as u32).wrapping_shl(b as u32)),
+            DType::U32 | DType::F32 | DType::F16 | DType::BF16 | DType::Bool => f64::from((a as u32).wrapping_shl(b as u32)),
         },
         BinaryOp::Shr => match dtype {
             DType::I32 => f64::from((a as i32).wrapping_shr(to_word(b, dtype))),
-            DType::U32 | DType::F32 | DType::Bool => f64::from((a as u32).wrapping_shr(b as u32)),
+            DType::U32 | DType::F32 | DType::F16 | DType::BF16 | DType::Bool => f64::from((a as u32).wrapping_shr(b as u32)),
         },
     }
 }
@@ -100,19 +100,19 @@ pub fn binary(op: BinaryOp, dtype: DType, a: f64, b: f64) -> f64 {
 /// Conversion between element types: floats to integers round toward zero and saturate, integers wrap, anything but 0 is true.
 pub fn cast(x: f64, from: DType, to: DType) -> f64 {
     match (from, to) {
-        (_, DType::F32) => x,
+        (_, DType::F32 | DType::F16 | DType::BF16) => x,
         (_, DType::Bool) => truth(x != 0.0),
-        (DType::F32, DType::I32) => f64::from(x as i32),
-        (DType::F32, DType::U32) => f64::from(x as u32),
+        (DType::F32 | DType::F16 | DType::BF16, DType::I32) => f64::from(x as i32),
+        (DType::F32 | DType::F16 | DType::BF16, DType::U32) => f64::from(x as u32),
         (DType::I32 | DType::U32 | DType::Bool, DType::I32) => f64::from(x as i64 as i32),
         (DType::I32 | DType::U32 | DType::Bool, DType::U32) => f64::from(x as i64 as u32),
     }
 }
 
-/// The word that stores `x` as an element of type `dtype`; floats are rounded to f32.
+/// The word that stores `x` as an element of type `dtype`; floats are rounded to the type.
 pub fn to_word(x: f64, dtype: DType) -> u32 {
     match dtype {
-        DType::F32 => (x as f32).to_bits(),
+        DType::F32 | DType::F16 | DType::BF16 => (dtype.round(x) as f32).to_bits(),
         DType::I32 => x as i32 as u32,
         DType::U32 => x as u32,
         DType::Bool => u32::from(x != 0.0),
@@ -122,7 +122,7 @@ pub fn to_word(x: f64, dtype: DType) -> u32 {
 /// The value of a stored word.
 pub fn from_word(word: u32, dtype: DType) -> f64 {
     match dtype {
-        DType::F32 => f32::from_bits(word).into(),
+        DType::F32 | DType::F16 | DType::BF16 => f32::from_bits(word).into(),
         DType::I32 => (word as i32).into(),
         DType::U32 => word.into(),
         DType::Bool => truth(word != 0),
@@ -168,7 +168,7 @@ fn truth(condition: bool) -> f64 {
 /// An exact integer result brought back to 32 bits.
 fn wrap(x: f64, dtype: DType) -> f64 {
     match dtype {
-        DType::F32 => x,
+        DType::F32 | DType::F16 | DType::BF16 => x,
         DType::I32 => f64::from(x as i64 as i32),
         DType::U32 | DType::Bool => f64::from(x as i64 as u32),
     }

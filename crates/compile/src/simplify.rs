@@ -205,7 +205,11 @@ impl Builder {
             Op::Cast(dtype) => match self.full(inputs[0]) {
                 Some(x) => constant(Scalar::new(scalar::cast(x.to_f64(), x.dtype(), *dtype), *dtype)),
                 None if self.node(inputs[0]).dtype == *dtype => Rewrite::Same(inputs[0]),
-                None => Rewrite::Keep,
+                // A half that was read as f32 and is one again: no number was lost.
+                None => match self.under(inputs[0], |inner| matches!(inner, Op::Cast(DType::F32))) {
+                    Some(half) if dtype.is_half() && self.node(half).dtype == *dtype => Rewrite::Same(half),
+                    _ => Rewrite::Keep,
+                },
             },
             Op::Reshape => self.rewrite_view(node, |inner| matches!(inner, Op::Reshape)),
             Op::Expand => self.rewrite_view(node, |inner| matches!(inner, Op::Expand)),

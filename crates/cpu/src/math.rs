@@ -185,6 +185,29 @@ pub(crate) fn to_u32(x: f32) -> u32 {
     if x >= 4_294_967_296.0 { u32::MAX } else { y }
 }
 
+/// The nearest f16, as the f32 of the same value; ties to even. In a way that vectorises.
+#[inline(always)]
+pub(crate) fn to_f16(x: f32) -> f32 {
+    let bits = x.to_bits();
+    let magnitude = bits & 0x7fff_ffff;
+    // 13 bits less; the carry of a mantissa goes to the exponent, as it should. What then is 65536 or more is infinite, but a NaN stays one.
+    let near = (magnitude + 0xfff + (magnitude >> 13 & 1)) & !0x1fff;
+    let near = if near >= 0x4780_0000 { 0x7f80_0000 } else { near };
+    let near = if magnitude > 0x7f80_0000 { 0x7fc0_0000 } else { near };
+    // Below 2^-14 all f16 are multiples of 2^-24, which is the distance between the f32 from a half to one.
+    let small = ((f32::from_bits(magnitude) + 0.5) - 0.5).to_bits();
+    let result = if magnitude < 0x3880_0000 { small } else { near };
+    f32::from_bits(result | bits & 0x8000_0000)
+}
+
+/// The nearest bf16, as the f32 of the same value; ties to even. In a way that vectorises.
+#[inline(always)]
+pub(crate) fn to_bf16(x: f32) -> f32 {
+    let bits = x.to_bits();
+    let near = bits.wrapping_add(0x7fff + (bits >> 16 & 1)) & 0xffff_0000;
+    f32::from_bits(if bits & 0x7fff_ffff > 0x7f80_0000 { bits & 0x8000_0000 | 0x7fc0_0000 } else { near })
+}
+
 /// The sine of `x + quadrant * pi / 2`, computed in f64.
 #[inline(always)]
 fn sin_shifted<const FMA: bool>(x: f32, quadrant: u32) -> f32 {
@@ -402,6 +425,24 @@ mod tests {
     fn conversions() {
         for x in samples() {
             assert_eq!((to_i32(x), to_u32(x)), (x as i32, x as u32), "{x:?}");
+        }
+    }
+
+    /// Every f16 and bf16, the middle to the next one, and the f32 on either side of both.
+    #[test]
+    fn halves() {
+        let of16 = |bits: u16| noyau_tensor::f16::from_bits(bits).to_f32();
+        let of_bf16 = |bits: u16| noyau_tensor::bf16::from_bits(bits).to_f32();
+        let same = |a: f32, b: f32| a.to_bits() == b.to_bits() || (a.is_nan() && b.is_nan());
+        for bits in 0..=u16::MAX {
+            for half in [of16(bits), of_bf16(bits)] {
+                for middle in [half, (half + of16(bits.wrapping_add(1))) / 2.0, (half + of_bf16(bits.wrapping_add(1))) / 2.0] {
+                    for x in [middle.next_down(), middle, middle.next_up()] {
+                        assert!(same(to_f16(x), noyau_tensor::f16::from_f32(x).to_f32()), "{x:?} to f16 is not {:?}", to_f16(x));
+                        assert!(same(to_bf16(x), noyau_tensor::bf16::from_f32(x).to_f32()), "{x:?} to bf16 is not {:?}", to_bf16(x));
+                    }
+                }
+            }
         }
     }
 

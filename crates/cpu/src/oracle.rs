@@ -1,6 +1,7 @@
 //! The oracle: a [`Graph`] evaluated in f64, one plain loop an op, no fusion, no memory plan.
 //!
-//! It is slow and plainly right; everything faster is compared with it.
+//! It is slow and plainly right; everything faster is compared with it. It rounds nothing, neither to f32 nor to a half: how far a device may be from it
+//! follows from the type.
 
 use std::ops::ControlFlow;
 use std::rc::Rc;

@@ -8,8 +8,8 @@
 //!
 //! # Element types
 //!
-//! An `Array` knows four element types, files know more. One rule holds for both formats: real numbers become `F32`, signed integers
-//! `I32`, unsigned integers `U32`, truth values `Bool`. Every conversion but one is exact: a 64-bit integer that does not fit in 32 bits
+//! An `Array` knows six element types, files know more. One rule holds for both formats: real numbers become `F32` unless they are `F16` or `BF16` and
+//! stay so, signed integers become `I32`, unsigned integers `U32`, truth values `Bool`. (NPY has no `BF16`: it is written as `F32`.) Every conversion but one is exact: a 64-bit integer that does not fit in 32 bits
 //! is an error that names the tensor and the element, and an `F64` is rounded to the nearest `F32` (an error when that overflows).
 
 mod atomic;

@@ -7,7 +7,7 @@ use std::fs::File;
 use std::io::{self, BufReader, Read, Write};
 use std::path::Path;
 
-use noyau_tensor::{Array, Error, Result, Shape};
+use noyau_tensor::{Array, DType, Error, Result, Shape};
 
 use crate::stored::{Stored, count, read_array, write_array};
 use crate::write_atomically;
@@ -62,6 +62,14 @@ pub fn from_bytes(name: impl AsRef<Path>, bytes: &[u8]) -> Result<Array> {
 }
 
 fn write_to(writer: &mut dyn Write, array: &Array) -> io::Result<()> {
+    // NumPy knows no bf16.
+    let wide;
+    let array = if array.dtype() == DType::BF16 {
+        wide = array.to(DType::F32);
+        &wide
+    } else {
+        array
+    };
     let header = Header { stored: Stored::of(array.dtype()), fortran_order: false, shape: array.shape().clone() };
     let mut text = header.to_string();
     // The length takes two bytes in version 1 and four in version 2, which only an absurd rank needs. Values start at a multiple of 64.

@@ -10,7 +10,7 @@ use std::fs::File;
 use std::io::{self, BufReader, Read, Write};
 use std::path::Path;
 
-use noyau_tensor::{Array, DType, Error, Result, Shape};
+use noyau_tensor::{Array, Error, Result, Shape};
 use serde_json::{Map, Value};
 
 use crate::stored::{Stored, count, read_array, write_array};
@@ -94,7 +94,8 @@ fn header<'a>(tensors: &'a [(String, Array)], metadata: &BTreeMap<String, String
     }
     // Wide elements first, so that every tensor is aligned in the file whatever comes before it; then by name.
     let mut sorted: Vec<_> = tensors.iter().collect();
-    sorted.sort_by(|(a, x), (b, y)| (x.dtype() == DType::Bool).cmp(&(y.dtype() == DType::Bool)).then(a.cmp(b)));
+    let width = |array: &Array| std::cmp::Reverse(Stored::of(array.dtype()).size());
+    sorted.sort_by(|(a, x), (b, y)| width(x).cmp(&width(y)).then(a.cmp(b)));
 
     let mut entries = Map::new();
     if !metadata.is_empty() {

@@ -3,7 +3,7 @@
 use std::io::{self, Read, Write};
 use std::path::Path;
 
-use noyau_tensor::{Array, DType, Error, Result, Shape};
+use noyau_tensor::{Array, DType, Element, Error, Result, Shape, bf16, f16};
 
 /// Bytes converted at a time; a multiple of every element size.
 const CHUNK: usize = 1 << 16;
@@ -46,7 +46,9 @@ impl Stored {
     /// The type that elements get in memory: the rule is in the crate's documentation.
     pub(crate) fn dtype(self) -> DType {
         match self {
-            Stored::F16 | Stored::BF16 | Stored::F32 | Stored::F64 => DType::F32,
+            Stored::F16 => DType::F16,
+            Stored::BF16 => DType::BF16,
+            Stored::F32 | Stored::F64 => DType::F32,
             Stored::I8 | Stored::I16 | Stored::I32 | Stored::I64 => DType::I32,
             Stored::U8 | Stored::U16 | Stored::U32 | Stored::U64 => DType::U32,
             Stored::Bool => DType::Bool,
@@ -57,6 +59,8 @@ impl Stored {
     pub(crate) fn of(dtype: DType) -> Stored {
         match dtype {
             DType::F32 => Stored::F32,
+            DType::F16 => Stored::F16,
+            DType::BF16 => Stored::BF16,
             DType::I32 => Stored::I32,
             DType::U32 => Stored::U32,
             DType::Bool => Stored::Bool,
@@ -67,8 +71,8 @@ impl Stored {
     fn decode(self, bytes: &[u8], words: &mut Vec<u32>) -> Result<(), Refused> {
         match self {
             Stored::F32 | Stored::I32 | Stored::U32 => words.extend(elements(bytes).map(u32::from_le_bytes)),
-            Stored::F16 => words.extend(elements(bytes).map(|b| f16_to_f32(u16::from_le_bytes(b)).to_bits())),
-            Stored::BF16 => words.extend(elements(bytes).map(|b| u32::from(u16::from_le_bytes(b)) << 16)),
+            Stored::F16 => words.extend(elements(bytes).map(|b| f16::from_le_bytes(b).to_word())),
+            Stored::BF16 => words.extend(elements(bytes).map(|b| bf16::from_le_bytes(b).to_word())),
             Stored::I8 => words.extend(bytes.iter().map(|&b| i32::from(b as i8) as u32)),
             Stored::I16 => words.extend(elements(bytes).map(|b| i32::from(i16::from_le_bytes(b)) as u32)),
             Stored::U8 => words.extend(bytes.iter().map(|&b| u32::from(b))),
@@ -120,19 +124,6 @@ fn narrow(value: f64) -> Result<u32, String> {
     Ok(narrowed.to_bits())
 }
 
-/// Exact: every 16-bit float is a 32-bit float.
-fn f16_to_f32(half: u16) -> f32 {
-    let sign = u32::from(half & 0x8000) << 16;
-    let exponent = u32::from(half >> 10 & 0x1f);
-    let mantissa = u32::from(half & 0x3ff);
-    match exponent {
-        // Zero and subnormals: mantissa * 2^-24.
-        0 => f32::from_bits((mantissa as f32 * f32::from_bits(0x3380_0000)).to_bits() | sign),
-        31 => f32::from_bits(sign | 0x7f80_0000 | mantissa << 13),
-        _ => f32::from_bits(sign | (exponent + 127 - 15) << 23 | mantissa << 13),
-    }
-}
-
 /// The number of elements, or `None` where it does not fit, even were the axes of size 0 not there: nothing that later multiplies
 /// some of the sizes may overflow.
 pub(crate) fn count(shape: &Shape) -> Option<usize> {
@@ -178,13 +169,13 @@ pub(crate) fn read_array(name: &Path, reader: &mut dyn Read, stored: Stored, sha
 /// Writes an array's elements as [`Stored::of`] its type.
 pub(crate) fn write_array(array: &Array, writer: &mut dyn Write) -> io::Result<()> {
     let mut bytes = Vec::with_capacity(CHUNK);
-    let narrow = array.dtype() == DType::Bool;
     for words in array.words().chunks(CHUNK / 4) {
         bytes.clear();
-        if narrow {
-            bytes.extend(words.iter().map(|&w| u8::from(w != 0)));
-        } else {
-            bytes.extend(words.iter().flat_map(|w| w.to_le_bytes()));
+        match array.dtype() {
+            DType::Bool => bytes.extend(words.iter().map(|&w| u8::from(w != 0))),
+            DType::F16 => bytes.extend(words.iter().flat_map(|&w| f16::from_word(w).to_le_bytes())),
+            DType::BF16 => bytes.extend(words.iter().flat_map(|&w| bf16::from_word(w).to_le_bytes())),
+            DType::F32 | DType::I32 | DType::U32 => bytes.extend(words.iter().flat_map(|w| w.to_le_bytes())),
         }
         writer.write_all(&bytes)?;
     }
@@ -203,7 +194,7 @@ mod tests {
     #[test]
     fn halves_convert_exactly() {
         for (half, value) in [
-            (0x0000, 0.0),
+            (0x0000, 0.0f32),
             (0x3c00, 1.0),
             (0xc000, -2.0),
             (0x7bff, 65504.0),
@@ -213,10 +204,15 @@ mod tests {
             (0x7c00, f32::INFINITY),
             (0x3555, 0.333_251_95),
         ] {
-            assert_eq!(f16_to_f32(half), value, "{half:#06x}");
+            let bytes = u16::to_le_bytes(half);
+            let found = decode(Stored::F16, &bytes).unwrap();
+            assert_eq!((found.dtype(), found.to_f64()), (DType::F16, vec![f64::from(value)]), "{half:#06x}");
+            let mut written = Vec::new();
+            write_array(&found, &mut written).unwrap();
+            assert_eq!(written, bytes);
         }
-        assert!(f16_to_f32(0x7e00).is_nan());
-        assert!(f16_to_f32(0x8000).is_sign_negative());
+        assert!(decode(Stored::F16, &[0x00, 0x7e]).unwrap().item().is_nan());
+        assert!(decode(Stored::F16, &[0x00, 0x80]).unwrap().item().is_sign_negative());
         assert_eq!(decode(Stored::BF16, &[0x80, 0x3f, 0x20, 0xc0]).unwrap().to_f64(), [1.0, -2.5]);
     }
 

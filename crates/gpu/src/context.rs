@@ -4,11 +4,12 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use noyau_compile::{Limits, Plan};
-use noyau_tensor::{Array, Error, Result, State};
+use noyau_tensor::{Array, DType, Error, Result, State};
 
 use crate::Executable;
 use crate::adapter::{AdapterInfo, adapter};
 use crate::choose::Tuning;
+use crate::halves;
 use crate::memory::{ARENA_BYTES, Memory, States, Storage};
 use crate::pipelines::Pipelines;
 use crate::timing::Stamps;
@@ -26,6 +27,8 @@ pub(crate) struct Device {
     pub pipelines: Pipelines,
     pub states: States,
     pub checked: AtomicBool,
+    /// Whether kernels may use f16.
+    pub f16: bool,
     pub stamps: Stamps,
     objects: AtomicU64,
     /// Buffers through which values come back, while nobody uses them.
@@ -52,7 +55,8 @@ impl Gpu {
         // What is not used is not asked for.
         let subgroups = if info.subgroup.is_some() { wgpu::Features::SUBGROUP } else { wgpu::Features::empty() };
         let stamps = Stamps::of(adapter.features());
-        let features = subgroups | stamps.features();
+        let halves = adapter.features() & wgpu::Features::SHADER_F16;
+        let features = subgroups | stamps.features() | halves;
         let descriptor = wgpu::DeviceDescriptor {
             label: Some("noyau"),
             required_features: features,
@@ -84,6 +88,7 @@ impl Gpu {
             pipelines: Pipelines::default(),
             states: States::default(),
             checked: AtomicBool::new(false),
+            f16: !halves.is_empty(),
             stamps,
             objects: AtomicU64::new(0),
             staging: Mutex::default(),
@@ -105,6 +110,7 @@ impl Gpu {
             max_bindings: limits.max_bindings.min(16) - 1,
             arena_bytes: ARENA_BYTES,
             max_buffer_bytes: usize::try_from(bytes).unwrap_or(usize::MAX),
+            half_words: self.0.f16,
             ..Limits::GPU
         }
     }
@@ -120,13 +126,13 @@ impl Gpu {
     pub fn write(&self, memory: &Memory, value: &Array) -> Result<()> {
         self.0.check()?;
         memory.accepts(value)?;
-        self.0.write(memory.storage(), memory.offset(), value.words());
+        self.0.write(memory.storage(), memory.offset(), value.words(), memory.is_half());
         Ok(())
     }
 
     /// A memory's value, after everything that was submitted before.
     pub async fn read(&self, memory: &Memory) -> Result<Array> {
-        let words = self.0.read(memory.storage(), memory.offset(), memory.bytes()).await?;
+        let words = self.0.read(memory.storage(), memory.offset(), memory.shape().numel(), memory.is_half()).await?;
         Array::from_words(memory.shape(), memory.dtype(), words)
     }
 
@@ -252,12 +258,18 @@ impl Device {
         Ok(())
     }
 
-    /// Waits for bytes of a buffer.
-    pub async fn read(&self, storage: &Storage, offset: u64, bytes: u64) -> Result<Vec<u32>> {
+    /// Waits for so many elements of a buffer, from byte `offset` on, as the host's words; `half` when they take two bytes each.
+    pub async fn read(&self, storage: &Storage, offset: u64, count: usize, half: bool) -> Result<Vec<u32>> {
+        let bytes = if half { count.div_ceil(2) } else { count } as u64 * 4;
         let staging = self.take_staging(bytes).await?;
         let words = self.fetch(storage, offset, bytes, &staging).await?;
         lock(&self.staging).push(staging);
-        Ok(words)
+        Ok(if half { halves::unpack(&words, count) } else { words })
+    }
+
+    /// Whether a value is stored in two bytes an element: as `Limits::words` has it.
+    pub fn is_half(&self, count: usize, dtype: DType) -> bool {
+        self.f16 && dtype == DType::F16 && count.saturating_mul(2) > ARENA_BYTES
     }
 
     /// A buffer for a purpose.
@@ -276,9 +288,11 @@ impl Device {
         }
     }
 
-    /// Writes words before the next submission.
-    pub fn write(&self, storage: &Storage, offset: u64, words: &[u32]) {
-        if !words.is_empty() {
+    /// Writes the host's words before the next submission; `half` when they are stored as f16, two bytes each.
+    pub fn write(&self, storage: &Storage, offset: u64, words: &[u32], half: bool) {
+        if half {
+            self.queue.write_buffer(&storage.buffer, offset, bytemuck::cast_slice(&halves::pack(words)));
+        } else if !words.is_empty() {
             self.queue.write_buffer(&storage.buffer, offset, bytemuck::cast_slice(words));
         }
     }

@@ -81,7 +81,7 @@ impl Executable {
         }
         for (buffer, home) in plan.buffers.iter().zip(&placed.homes) {
             if let BufferKind::Constant(value) = &buffer.kind {
-                device.write(&storages[home.storage], home.offset as u64 * 4, value.words());
+                device.write(&storages[home.storage], home.offset as u64 * 4, value.words(), home.half);
             }
         }
         stage("buffers");
@@ -129,8 +129,8 @@ impl Executable {
                 format!("input {input} is {} {wanted}, got {} {}", buffer.dtype, value.dtype(), value.shape()),
             ));
         }
-        let Home { storage, offset } = self.homes[id.0];
-        self.gpu.0.write(&self.storages[storage], offset as u64 * 4, value.words());
+        let Home { storage, offset, half } = self.homes[id.0];
+        self.gpu.0.write(&self.storages[storage], offset as u64 * 4, value.words(), half);
         Ok(())
     }
 
@@ -167,9 +167,8 @@ impl Executable {
         let Some(buffer) = self.plan.buffers.get(id.0) else {
             return Err(Error::argument("buffer", format!("there is no buffer {}, the plan has {}", id.0, self.plan.buffers.len())));
         };
-        let bytes = buffer.len() as u64 * 4;
-        let Home { storage, offset } = self.homes[id.0];
-        let words = device.read(&self.storages[storage], offset as u64 * 4, bytes).await?;
+        let Home { storage, offset, half } = self.homes[id.0];
+        let words = device.read(&self.storages[storage], offset as u64 * 4, buffer.len(), half).await?;
         Array::from_words(&buffer.shape[..], buffer.dtype, words)
     }
 
@@ -236,21 +235,23 @@ impl Placed {
             if bytes <= ARENA_BYTES as u64 {
                 let offset = arena;
                 arena += bytes.max(4).next_multiple_of(ALIGNMENT);
-                return Ok(Home { storage: 0, offset: (offset / 4) as usize });
+                return Ok(Home { storage: 0, offset: (offset / 4) as usize, half: false });
             }
             device.fits(bytes, &what())?;
             storages.push(Planned::Whole(bytes, what()));
-            Ok(Home { storage: storages.len() - 1, offset: 0 })
+            Ok(Home { storage: storages.len() - 1, offset: 0, half: false })
         };
         let mut slots = Vec::with_capacity(plan.slots.len());
         for (i, &length) in plan.slots.iter().enumerate() {
-            slots.push(place(&mut storages, length, &|| format!("slot {i} of {length} elements"))?);
+            slots.push(place(&mut storages, length, &|| format!("slot {i} of {length} words"))?);
         }
         let mut homes = Vec::with_capacity(plan.buffers.len());
         for buffer in &plan.buffers {
-            homes.push(match &buffer.kind {
+            let half = device.is_half(buffer.len(), buffer.dtype);
+            let words = if half { buffer.len().div_ceil(2) } else { buffer.len() };
+            let home = match &buffer.kind {
                 BufferKind::Slot(slot) => match (slots.get(*slot), plan.slots.get(*slot)) {
-                    (Some(home), Some(&length)) if length >= buffer.len() => *home,
+                    (Some(home), Some(&length)) if length >= words => *home,
                     _ => {
                         return Err(Error::Internal(format!(
                             "a buffer of {} elements is in slot {slot}, which is not that long",
@@ -258,8 +259,8 @@ impl Placed {
                         )));
                     }
                 },
-                BufferKind::Input(i) => place(&mut storages, buffer.len(), &|| format!("input {i} of shape {:?}", buffer.shape))?,
-                BufferKind::Constant(_) => place(&mut storages, buffer.len(), &|| format!("a constant of shape {:?}", buffer.shape))?,
+                BufferKind::Input(i) => place(&mut storages, words, &|| format!("input {i} of shape {:?}", buffer.shape))?,
+                BufferKind::Constant(_) => place(&mut storages, words, &|| format!("a constant of shape {:?}", buffer.shape))?,
                 BufferKind::State(state) => {
                     let memory = states(state)?;
                     if memory.shape()[..] != buffer.shape[..] || memory.dtype() != buffer.dtype {
@@ -279,9 +280,10 @@ impl Placed {
                     });
                     let offset = (memory.offset() / 4) as usize;
                     memories.push(memory);
-                    Home { storage, offset }
+                    Home { storage, offset, half }
                 }
-            });
+            };
+            homes.push(Home { half, ..home });
         }
         device.fits(arena, "the arena of small buffers")?;
         storages[0] = Planned::Arena(arena);

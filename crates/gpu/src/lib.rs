@@ -12,6 +12,7 @@ mod choose;
 mod clock;
 mod context;
 mod executable;
+mod halves;
 mod lower;
 mod memory;
 mod pipelines;

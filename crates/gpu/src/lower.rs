@@ -19,6 +19,8 @@ pub(crate) struct Home {
     pub storage: usize,
     /// Its start, in words.
     pub offset: usize,
+    /// Whether its elements take two bytes; it then begins its storage.
+    pub half: bool,
 }
 
 /// One dispatch.
@@ -66,7 +68,7 @@ impl Lowering<'_> {
             let cost = self.merged_cost(i)?;
             let fits = |cost: u64| {
                 turns + cost <= MERGED_TURNS
-                    && run.len() < MERGED_KERNELS
+                    && run.len() < std::env::var("NM").ok().and_then(|s| s.parse().ok()).unwrap_or(MERGED_KERNELS)
                     && self.storages(run.iter().copied().chain([i])).len() <= self.target.max_bindings
             };
             match cost {
@@ -214,17 +216,20 @@ impl Lowering<'_> {
             types.sort();
             types.dedup();
             let write = written.contains(&storage);
+            let half = used.iter().any(|b| self.homes[b.0].storage == storage && self.homes[b.0].half);
             let form = match types[..] {
                 _ if self.arenas[storage] => Form::Words,
+                _ if half && !write && vec4.iter().any(|b| self.homes[b.0].storage == storage) => Form::HalfVec4,
+                _ if half => Form::Half,
                 // Parts of a vec4 must not be written by different invocations.
-                [DType::F32] if !write && vec4.iter().any(|b| self.homes[b.0].storage == storage) => Form::Vec4,
+                [DType::F32 | DType::F16 | DType::BF16] if !write && vec4.iter().any(|b| self.homes[b.0].storage == storage) => Form::Vec4,
                 [dtype] => Form::Typed(dtype),
                 _ => Form::Words,
             };
             numbers.insert(storage, layout.bind(Binding { form, write }));
         }
         for buffer in used {
-            let Home { storage, offset } = self.homes[buffer.0];
+            let Home { storage, offset, .. } = self.homes[buffer.0];
             layout.place(buffer, self.plan.buffers[buffer.0].dtype, numbers[&storage], offset);
         }
         (layout, storages)

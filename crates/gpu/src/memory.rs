@@ -41,6 +41,7 @@ struct Block {
     offset: u64,
     shape: Shape,
     dtype: DType,
+    half: bool,
     chunk: Option<Arc<Chunk>>,
 }
 
@@ -59,7 +60,8 @@ impl Memory {
                 message: format!("a state of shape {shape} has more elements than any memory"),
             });
         };
-        let bytes = count as u64 * dtype.size() as u64;
+        let half = device.is_half(count, dtype);
+        let bytes = if half { count.div_ceil(2) } else { count } as u64 * 4;
         let what = format!("a state of shape {shape}");
         let (storage, offset, chunk) = if bytes <= ARENA_BYTES as u64 {
             let (chunk, offset) = device.states.take(device, bytes.max(4).next_multiple_of(ALIGNMENT)).await?;
@@ -67,7 +69,7 @@ impl Memory {
         } else {
             (device.storage(bytes, &what).await?, 0, None)
         };
-        Ok(Memory(Arc::new(Block { storage, offset, shape: shape.clone(), dtype, chunk })))
+        Ok(Memory(Arc::new(Block { storage, offset, shape: shape.clone(), dtype, half, chunk })))
     }
 
     /// The value's shape.
@@ -82,7 +84,13 @@ impl Memory {
 
     /// The value's size.
     pub fn bytes(&self) -> u64 {
-        self.0.shape.numel() as u64 * self.0.dtype.size() as u64
+        let count = self.0.shape.numel() as u64;
+        if self.0.half { count * 2 } else { count * 4 }
+    }
+
+    /// Whether elements take two bytes.
+    pub(crate) fn is_half(&self) -> bool {
+        self.0.half
     }
 
     pub(crate) fn storage(&self) -> &Storage {

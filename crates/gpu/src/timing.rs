@@ -96,7 +96,7 @@ impl Stopwatch {
     }
 
     async fn read(&self, device: &Device, launches: usize) -> Result<Vec<Range<u64>>> {
-        let words = device.read(&self.buffer, 0, launches as u64 * 16).await?;
+        let words = device.read(&self.buffer, 0, launches * 4, false).await?;
         let ticks: Vec<u64> = words.chunks_exact(2).map(|w| u64::from(w[0]) | u64::from(w[1]) << 32).collect();
         let first = ticks.first().copied().unwrap_or(0);
         // A clock that a driver sets back in between would give a time before the first: taken for none.

@@ -16,8 +16,8 @@ impl Array {
         Array::from_words(shape, T::DTYPE, values.iter().map(|v| v.to_word()).collect())
     }
 
-    /// Words as a device stores them (see [`DType`]). Fails when there are not as many as the shape holds.
-    pub fn from_words(shape: impl Into<Shape>, dtype: DType, words: Vec<u32>) -> Result<Array> {
+    /// Words as the host stores them (see [`DType`]); those of a half are rounded to it. Fails when there are not as many as the shape holds.
+    pub fn from_words(shape: impl Into<Shape>, dtype: DType, mut words: Vec<u32>) -> Result<Array> {
         let shape = shape.into();
         if shape.checked_numel() != Some(words.len()) {
             return Err(Error::argument(
@@ -29,7 +29,20 @@ impl Array {
                 ),
             ));
         }
+        if dtype.is_half() {
+            let round = |word: u32| Scalar::new(f32::from_bits(word).into(), dtype).to_word();
+            words.iter_mut().for_each(|word| *word = round(*word));
+        }
         Ok(Array { shape, dtype, words })
+    }
+
+    /// The values as another type, by the rules of [`Tensor::to`](crate::Tensor::to).
+    pub fn to(&self, dtype: DType) -> Array {
+        if dtype == self.dtype {
+            return self.clone();
+        }
+        let words = self.words.iter().map(|&word| Scalar::new(self.value(word), dtype).to_word()).collect();
+        Array { shape: self.shape.clone(), dtype, words }
     }
 
     /// One value, shape `[]`.
@@ -68,7 +81,7 @@ impl Array {
         &self.words
     }
 
-    /// The stored words, to be overwritten in place.
+    /// The stored words, to be overwritten in place, a half's by the bits of f32 numbers that it holds.
     pub fn words_mut(&mut self) -> &mut [u32] {
         &mut self.words
     }
@@ -101,7 +114,7 @@ impl Array {
 
     fn value(&self, word: u32) -> f64 {
         match self.dtype {
-            DType::F32 => f32::from_bits(word).into(),
+            DType::F32 | DType::F16 | DType::BF16 => f32::from_bits(word).into(),
             DType::I32 => (word as i32).into(),
             DType::U32 => word.into(),
             DType::Bool => u8::from(word != 0).into(),

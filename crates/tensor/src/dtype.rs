@@ -2,14 +2,21 @@
 
 use std::fmt;
 
+use half::{bf16, f16};
+
 /// The element type of a tensor.
 ///
-/// Every element is stored as one 32-bit word on every device (a `Bool` is the word 0 or 1); narrower storage
-/// types belong here as further variants with their own [`DType::size`].
+/// On the host and on the CPU every element is one 32-bit word: a `Bool` is the word 0 or 1, an `F16` or `BF16` the bits of the f32 of the same value.
+/// GPUs that compute with f16 keep large `F16` tensors in two bytes an element; everywhere else a half takes four.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum DType {
     /// 32-bit IEEE 754 floating point.
     F32,
+    /// 16-bit IEEE 754 floating point: 11 bits of precision, up to 65504. Each operation is computed in f32 and its result rounded (to nearest, ties to
+    /// even; beyond the range to infinity); sums and products add up in f32 and round once.
+    F16,
+    /// The upper half of an f32: its range with 8 bits of precision. Computed with as `F16` is.
+    BF16,
     /// 32-bit signed integer, arithmetic wraps.
     I32,
     /// 32-bit unsigned integer, arithmetic wraps.
@@ -19,14 +26,40 @@ pub enum DType {
 }
 
 impl DType {
-    /// Bytes that one element takes in memory.
+    /// Bytes that one element takes in memory (at most: see [`DType`] for halves).
     pub fn size(self) -> usize {
         4
     }
 
     /// Whether values are real numbers, so that gradients flow through them.
     pub fn is_float(self) -> bool {
-        matches!(self, DType::F32)
+        matches!(self, DType::F32 | DType::F16 | DType::BF16)
+    }
+
+    /// Whether it is a float of 16 bits.
+    pub fn is_half(self) -> bool {
+        matches!(self, DType::F16 | DType::BF16)
+    }
+
+    /// The number nearest to `value` that the type holds, for float types (ties to even, beyond the range infinite); `value` itself for others. A half's
+    /// is rounded once, straight from f64.
+    pub fn round(self, value: f64) -> f64 {
+        match self {
+            DType::F32 => f64::from(value as f32),
+            DType::F16 => f16::from_f64(value).to_f64(),
+            DType::BF16 => bf16::from_f64(value).to_f64(),
+            DType::I32 | DType::U32 | DType::Bool => value,
+        }
+    }
+
+    /// The largest finite number of a float type; infinity for others.
+    pub fn max_finite(self) -> f64 {
+        match self {
+            DType::F32 => f32::MAX.into(),
+            DType::F16 => f16::MAX.to_f64(),
+            DType::BF16 => bf16::MAX.to_f64(),
+            DType::I32 | DType::U32 | DType::Bool => f64::INFINITY,
+        }
     }
 
     /// Whether values are whole numbers (booleans are not).
@@ -39,6 +72,8 @@ impl fmt::Display for DType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             DType::F32 => "f32",
+            DType::F16 => "f16",
+            DType::BF16 => "bf16",
             DType::I32 => "i32",
             DType::U32 => "u32",
             DType::Bool => "bool",
@@ -46,13 +81,17 @@ impl fmt::Display for DType {
     }
 }
 
-/// One value with its type. Floats are kept in f64, so that the oracle sees constants unrounded.
+/// One value with its type. Numbers of type f32 are kept in f64, so that the oracle sees constants unrounded; halves are rounded by [`Scalar::new`].
 ///
 /// Equality and hashing go by bits: `0.0` and `-0.0` differ, a NaN equals itself.
 #[derive(Clone, Copy, Debug)]
 pub enum Scalar {
-    /// A real number, for the float types.
+    /// An `F32`.
     Float(f64),
+    /// An `F16`.
+    F16(f64),
+    /// A `BF16`.
+    BF16(f64),
     /// An `I32`.
     Int(i32),
     /// A `U32`.
@@ -62,10 +101,12 @@ pub enum Scalar {
 }
 
 impl Scalar {
-    /// The number `value` as an element of type `dtype`: rounded toward zero and saturated for integers, `value != 0` for booleans.
+    /// The number `value` as an element of type `dtype`: rounded to nearest for halves, toward zero and saturated for integers, `value != 0` for booleans.
     pub fn new(value: f64, dtype: DType) -> Scalar {
         match dtype {
             DType::F32 => Scalar::Float(value),
+            DType::F16 => Scalar::F16(dtype.round(value)),
+            DType::BF16 => Scalar::BF16(dtype.round(value)),
             DType::I32 => Scalar::Int(value as i32),
             DType::U32 => Scalar::Uint(value as u32),
             DType::Bool => Scalar::Bool(value != 0.0),
@@ -76,6 +117,8 @@ impl Scalar {
     pub fn dtype(self) -> DType {
         match self {
             Scalar::Float(_) => DType::F32,
+            Scalar::F16(_) => DType::F16,
+            Scalar::BF16(_) => DType::BF16,
             Scalar::Int(_) => DType::I32,
             Scalar::Uint(_) => DType::U32,
             Scalar::Bool(_) => DType::Bool,
@@ -85,7 +128,7 @@ impl Scalar {
     /// The value as a real number (exact for every type); `true` is 1.
     pub fn to_f64(self) -> f64 {
         match self {
-            Scalar::Float(v) => v,
+            Scalar::Float(v) | Scalar::F16(v) | Scalar::BF16(v) => v,
             Scalar::Int(v) => v.into(),
             Scalar::Uint(v) => v.into(),
             Scalar::Bool(v) => u8::from(v).into(),
@@ -96,6 +139,7 @@ impl Scalar {
     pub fn to_word(self) -> u32 {
         match self {
             Scalar::Float(v) => (v as f32).to_bits(),
+            Scalar::F16(v) | Scalar::BF16(v) => (self.dtype().round(v) as f32).to_bits(),
             Scalar::Int(v) => v as u32,
             Scalar::Uint(v) => v,
             Scalar::Bool(v) => v.into(),
@@ -104,7 +148,7 @@ impl Scalar {
 
     fn key(self) -> (DType, u64) {
         let bits = match self {
-            Scalar::Float(v) => v.to_bits(),
+            Scalar::Float(v) | Scalar::F16(v) | Scalar::BF16(v) => v.to_bits(),
             other => other.to_word().into(),
         };
         (self.dtype(), bits)
@@ -128,7 +172,7 @@ impl std::hash::Hash for Scalar {
 impl fmt::Display for Scalar {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Scalar::Float(v) => write!(f, "{v:?}"),
+            Scalar::Float(v) | Scalar::F16(v) | Scalar::BF16(v) => write!(f, "{v:?}"),
             Scalar::Int(v) => write!(f, "{v}"),
             Scalar::Uint(v) => write!(f, "{v}u"),
             Scalar::Bool(v) => write!(f, "{v}"),
@@ -139,12 +183,14 @@ impl fmt::Display for Scalar {
 mod sealed {
     pub trait Sealed {}
     impl Sealed for f32 {}
+    impl Sealed for half::f16 {}
+    impl Sealed for half::bf16 {}
     impl Sealed for i32 {}
     impl Sealed for u32 {}
     impl Sealed for bool {}
 }
 
-/// A Rust type that can be an element of a tensor: `f32`, `i32`, `u32`, `bool`.
+/// A Rust type that can be an element of a tensor: `f32`, [`f16`], [`bf16`], `i32`, `u32`, `bool`.
 pub trait Element: Copy + sealed::Sealed + 'static {
     /// The type's [`DType`].
     const DTYPE: DType;
@@ -161,6 +207,26 @@ impl Element for f32 {
     }
     fn from_word(word: u32) -> Self {
         f32::from_bits(word)
+    }
+}
+
+impl Element for f16 {
+    const DTYPE: DType = DType::F16;
+    fn to_word(self) -> u32 {
+        self.to_f32().to_bits()
+    }
+    fn from_word(word: u32) -> Self {
+        f16::from_f32(f32::from_bits(word))
+    }
+}
+
+impl Element for bf16 {
+    const DTYPE: DType = DType::BF16;
+    fn to_word(self) -> u32 {
+        self.to_f32().to_bits()
+    }
+    fn from_word(word: u32) -> Self {
+        bf16::from_f32(f32::from_bits(word))
     }
 }
 

@@ -39,8 +39,10 @@ pub fn gradients(loss: &Tensor, wrt: &[&Tensor]) -> Result<Vec<Option<Tensor>>, 
     if let Some(error) = loss.error() {
         return Err(error.clone());
     }
-    if loss.rank() != 0 || !loss.dtype().is_float() {
-        let message = format!("the loss must be a scalar of f32, not {}{}; reduce it with .sum() or .mean()", loss.dtype(), loss.shape());
+    if loss.rank() != 0 || loss.dtype() != DType::F32 {
+        // A half would lose most of a loss, and its gradients with it.
+        let hint = if loss.rank() == 0 { "convert it with .to(DType::F32)" } else { "reduce it with .sum() or .mean()" };
+        let message = format!("the loss must be a scalar of f32, not {}{}; {hint}", loss.dtype(), loss.shape());
         return Err(Error::Gradient { message, location });
     }
     let order = Tensor::topological(&[loss]);
@@ -85,7 +87,7 @@ fn vjp(out: &Tensor, g: &Tensor) -> Vec<Option<Tensor>> {
         (Op::Unary(op), Some(x)) => vec![unary_vjp(*op, x, out, g)],
         (Op::Binary(op), Some(a)) => binary_vjp(*op, a, &inputs[1], out, g),
         (Op::Where, Some(condition)) => vec![None, Some(condition.where_(g, g.zeros_like())), Some(condition.where_(g.zeros_like(), g))],
-        (Op::Cast(_), Some(_)) => vec![Some(g.clone())],
+        (Op::Cast(_), Some(x)) => vec![Some(if x.dtype().is_float() { g.to(x.dtype()) } else { g.clone() })],
         (Op::Reshape, Some(x)) => vec![Some(g.reshape(x.shape()))],
         (Op::Permute(axes), Some(_)) => {
             let mut inverse = vec![0; axes.len()];
@@ -198,7 +200,7 @@ fn reduce_vjp(op: ReduceOp, axes: &[usize], x: &Tensor, out: &Tensor, g: &Tensor
         }
         ReduceOp::Max | ReduceOp::Min => {
             // Elements that tie share the gradient evenly, as PyTorch's amax and amin do.
-            let mask = x.eq(back(out)).to(DType::F32);
+            let mask = x.eq(back(out)).to(x.dtype());
             let axes: Vec<isize> = axes.iter().map(|&a| a as isize).collect();
             &mask * back(&(g / mask.sum_axes(&axes)))
         }

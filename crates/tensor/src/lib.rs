@@ -28,3 +28,5 @@ pub use ops::pooling::PoolOptions;
 pub use shape::Shape;
 pub use state::{Init, Initializer, Param, State, rng_seed, rng_step};
 pub use tensor::{Node, Tensor};
+
+pub use half::{bf16, f16};

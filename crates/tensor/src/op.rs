@@ -92,8 +92,8 @@ impl ReduceOp {
         match (self, dtype) {
             (ReduceOp::Sum, _) => Scalar::new(0.0, dtype),
             (ReduceOp::Prod, _) => Scalar::new(1.0, dtype),
-            (ReduceOp::Max, DType::F32) => Scalar::Float(f64::NEG_INFINITY),
-            (ReduceOp::Min, DType::F32) => Scalar::Float(f64::INFINITY),
+            (ReduceOp::Max, DType::F32 | DType::F16 | DType::BF16) => Scalar::new(f64::NEG_INFINITY, dtype),
+            (ReduceOp::Min, DType::F32 | DType::F16 | DType::BF16) => Scalar::new(f64::INFINITY, dtype),
             (ReduceOp::Max, DType::I32) => Scalar::Int(i32::MIN),
             (ReduceOp::Min, DType::I32) => Scalar::Int(i32::MAX),
             (ReduceOp::Max, DType::U32) => Scalar::Uint(0),
@@ -183,7 +183,7 @@ pub enum Op {
     Binary(BinaryOp),
     /// `condition ? a : b`; three operands of one shape.
     Where,
-    /// Conversion to another type; floats to integers round toward zero and saturate.
+    /// Conversion to another type; floats to integers round toward zero and saturate, to halves to the nearest, ties to even.
     Cast(DType),
     /// The first word of the Philox 4x32-10 block with counter `(index, step, stream, 0)` and key `(seed, 0)`.
     /// Operands of one shape, u32: index, step, seed. The stream tells draws of one graph apart; while an expression is

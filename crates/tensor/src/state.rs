@@ -16,7 +16,7 @@ pub enum Init {
     Full(Scalar),
     /// Given values.
     Data(Arc<Array>),
-    /// Drawn, when a session first meets the state, from the session's seed and the state's place in it; f32 only.
+    /// Drawn, when a session first meets the state, from the session's seed and the state's place in it; float types only.
     Random(Initializer),
 }
 
@@ -91,7 +91,7 @@ impl State {
                 Array::from_words(&self.shape, value.dtype(), words)
             }
             Init::Data(array) => Ok(Array::clone(array)),
-            Init::Random(draw) => Array::new(&self.shape, &draw(&self.shape, seed)?),
+            Init::Random(draw) => Ok(Array::new(&self.shape, &draw(&self.shape, seed)?)?.to(self.dtype)),
         }
     }
 }

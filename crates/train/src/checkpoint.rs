@@ -30,6 +30,9 @@ pub(crate) async fn load(session: &Session, states: &[(String, Param)], path: &P
                 format!("has no tensor `{name}`, which the model needs; it has {}: is it another model's file?", there.join(", ")),
             ));
         };
+        // Weights in halves, as many files have them, are weights: the model's type is what the program wrote.
+        let both_real = value.dtype().is_float() && param.dtype().is_float();
+        let value = if both_real { value.to(param.dtype()) } else { value };
         if value.shape() != param.shape() || value.dtype() != param.dtype() {
             let message = format!(
                 "`{name}` is {}{}, the model's is {}{}: the file is of a model with other sizes",

@@ -47,16 +47,20 @@ const BINARY: [BinaryOp; 17] = [
 ];
 
 const DTYPES: [DType; 4] = [DType::F32, DType::I32, DType::U32, DType::Bool];
+const FLOATS: [DType; 3] = [DType::F32, DType::F16, DType::BF16];
 
 /// Values at which something may go wrong, and some ordinary ones.
 fn words(dtype: DType) -> Vec<u32> {
     match dtype {
+        DType::F16 | DType::BF16 => words(DType::F32).into_iter().map(|w| Scalar::new(f32::from_bits(w).into(), dtype).to_word()).collect(),
         DType::F32 => {
             let edges = [
                 0.0,
                 1e-45,
                 1e-40,
                 f32::MIN_POSITIVE,
+                2e-8,
+                6.1e-5,
                 0.1,
                 0.5,
                 1.0,
@@ -67,6 +71,9 @@ fn words(dtype: DType) -> Vec<u32> {
                 10.0,
                 88.0,
                 89.0,
+                2049.0,
+                65519.0,
+                65520.0,
                 1e9,
                 1e30,
                 f32::MAX,
@@ -119,7 +126,7 @@ fn binary_ops() {
             for &word in &all {
                 for (left, right_scalar) in SCALARS.into_iter().skip(1) {
                     let constant = match dtype {
-                        DType::F32 => Scalar::Float(f32::from_bits(word).into()),
+                        DType::F32 | DType::F16 | DType::BF16 => Scalar::new(f32::from_bits(word).into(), dtype),
                         DType::I32 => Scalar::Int(word as i32),
                         DType::U32 => Scalar::Uint(word),
                         DType::Bool => Scalar::Bool(word != 0),
@@ -139,8 +146,9 @@ fn binary_ops() {
 
 #[test]
 fn casts() {
-    for from in DTYPES {
-        for to in DTYPES {
+    let all = || DTYPES.into_iter().chain(FLOATS.into_iter().skip(1));
+    for from in all() {
+        for to in all() {
             let data = words(from);
             let n = data.len();
             let mut b = Builder::default();

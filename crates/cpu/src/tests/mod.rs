@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use noyau_compile::plan::*;
 use noyau_compile::{Index, View};
-use noyau_tensor::{Array, DType};
+use noyau_tensor::{Array, DType, Scalar};
 
 use crate::simd::Level as Simd;
 use crate::{Cpu, reference, scalar};
@@ -39,7 +39,7 @@ impl Random {
     /// A word of a type: floats in -2..2, small integers.
     pub(super) fn word(&mut self, dtype: DType) -> u32 {
         match dtype {
-            DType::F32 => ((self.next() % 4_000_001) as f32 / 1e6 - 2.0).to_bits(),
+            DType::F32 | DType::F16 | DType::BF16 => Scalar::new((self.next() % 4_000_001) as f64 / 1e6 - 2.0, dtype).to_word(),
             DType::I32 => (self.below(41) as i32 - 20) as u32,
             DType::U32 => self.below(20) as u32,
             DType::Bool => self.below(2) as u32,

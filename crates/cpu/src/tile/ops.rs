@@ -105,6 +105,12 @@ unary! {
     IntToFloat: i32 => f32, |x| x as f32;
     UintToFloat: u32 => f32, |x| x as f32;
     WordToBool: u32 => u32, |x| u32::from(x != 0);
+    ToF16: f32 => f32, |x| math::to_f16(x);
+    ToBf16: f32 => f32, |x| math::to_bf16(x);
+    IntToF16: i32 => f32, |x| math::to_f16(x as f32);
+    IntToBf16: i32 => f32, |x| math::to_bf16(x as f32);
+    UintToF16: u32 => f32, |x| math::to_f16(x as f32);
+    UintToBf16: u32 => f32, |x| math::to_bf16(x as f32);
 }
 
 heavy! {
@@ -206,7 +212,7 @@ pub(crate) fn unary_run(op: UnaryOp, dtype: DType, level: Level) -> Result<Run> 
     if !op.accepts(dtype) {
         return Err(Error::Internal(format!("{} of {dtype}", op.name())));
     }
-    let float = dtype == DType::F32;
+    let float = dtype.is_float();
     Ok(match op {
         UnaryOp::Neg if float => pick_unary::<NegF>(level),
         UnaryOp::Neg => pick_unary::<NegI>(level),
@@ -235,16 +241,23 @@ pub(crate) fn unary_run(op: UnaryOp, dtype: DType, level: Level) -> Result<Run> 
     })
 }
 
-/// The loops of a conversion; `None` when the words stay as they are.
+/// The loops of a conversion; `None` when the words stay as they are: a half is kept as the f32 of the same value.
 pub(crate) fn cast_run(from: DType, to: DType, level: Level) -> Option<Run> {
     match (from, to) {
-        (DType::F32, DType::F32) | (DType::Bool, DType::I32 | DType::U32 | DType::Bool) => None,
+        (DType::Bool, DType::I32 | DType::U32 | DType::Bool) => None,
         (DType::I32 | DType::U32, DType::I32 | DType::U32) => None,
-        (DType::F32, DType::I32) => Some(pick_unary::<FloatToInt>(level)),
-        (DType::F32, DType::U32) => Some(pick_unary::<FloatToUint>(level)),
-        (DType::F32, DType::Bool) => Some(pick_unary::<FloatToBool>(level)),
+        (DType::F32 | DType::F16 | DType::BF16, DType::F32) | (DType::F16, DType::F16) | (DType::BF16, DType::BF16) => None,
+        (DType::F32 | DType::BF16, DType::F16) => Some(pick_unary::<ToF16>(level)),
+        (DType::F32 | DType::F16, DType::BF16) => Some(pick_unary::<ToBf16>(level)),
+        (DType::F32 | DType::F16 | DType::BF16, DType::I32) => Some(pick_unary::<FloatToInt>(level)),
+        (DType::F32 | DType::F16 | DType::BF16, DType::U32) => Some(pick_unary::<FloatToUint>(level)),
+        (DType::F32 | DType::F16 | DType::BF16, DType::Bool) => Some(pick_unary::<FloatToBool>(level)),
         (DType::I32, DType::F32) => Some(pick_unary::<IntToFloat>(level)),
         (DType::U32 | DType::Bool, DType::F32) => Some(pick_unary::<UintToFloat>(level)),
+        (DType::I32, DType::F16) => Some(pick_unary::<IntToF16>(level)),
+        (DType::I32, DType::BF16) => Some(pick_unary::<IntToBf16>(level)),
+        (DType::U32 | DType::Bool, DType::F16) => Some(pick_unary::<UintToF16>(level)),
+        (DType::U32 | DType::Bool, DType::BF16) => Some(pick_unary::<UintToBf16>(level)),
         (DType::I32 | DType::U32, DType::Bool) => Some(pick_unary::<WordToBool>(level)),
     }
 }
@@ -254,7 +267,7 @@ pub(crate) fn binary_run(op: BinaryOp, dtype: DType, level: Level) -> Result<Run
     if !op.accepts(dtype) {
         return Err(Error::Internal(format!("{} of {dtype}", op.name())));
     }
-    let float = dtype == DType::F32;
+    let float = dtype.is_float();
     let signed = dtype == DType::I32;
     Ok(match op {
         BinaryOp::Add if float => pick_binary::<AddF>(level),
@@ -310,7 +323,7 @@ pub(crate) fn unary_cost(op: UnaryOp) -> f64 {
 /// What one element costs, in nanoseconds, roughly.
 pub(crate) fn binary_cost(op: BinaryOp, dtype: DType) -> f64 {
     match op {
-        BinaryOp::Div if dtype == DType::F32 => 0.1,
+        BinaryOp::Div if dtype.is_float() => 0.1,
         BinaryOp::Div => 2.0,
         BinaryOp::Rem => 5.0,
         BinaryOp::Pow => 2.0,

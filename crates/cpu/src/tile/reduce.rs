@@ -80,10 +80,10 @@ pub(crate) enum Part {
 /// The function that runs a part of a reduction.
 pub(crate) fn reduce_run(op: ReduceOp, dtype: DType, part: &Part, level: Level) -> Run {
     match (op, dtype) {
-        (ReduceOp::Sum, DType::F32) => part_run::<SumF>(part, level),
-        (ReduceOp::Prod, DType::F32) => part_run::<ProdF>(part, level),
-        (ReduceOp::Max, DType::F32) => part_run::<MaxF>(part, level),
-        (ReduceOp::Min, DType::F32) => part_run::<MinF>(part, level),
+        (ReduceOp::Sum, DType::F32 | DType::F16 | DType::BF16) => part_run::<SumF>(part, level),
+        (ReduceOp::Prod, DType::F32 | DType::F16 | DType::BF16) => part_run::<ProdF>(part, level),
+        (ReduceOp::Max, DType::F32 | DType::F16 | DType::BF16) => part_run::<MaxF>(part, level),
+        (ReduceOp::Min, DType::F32 | DType::F16 | DType::BF16) => part_run::<MinF>(part, level),
         (ReduceOp::Sum, DType::I32 | DType::U32) => part_run::<SumW>(part, level),
         (ReduceOp::Prod, DType::I32 | DType::U32) => part_run::<ProdW>(part, level),
         (ReduceOp::Max, DType::I32) => part_run::<MaxI>(part, level),

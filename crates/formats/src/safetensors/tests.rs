@@ -1,4 +1,6 @@
 use super::*;
+use noyau_tensor::{DType, bf16, f16};
+
 use ::safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
 fn sample() -> (Vec<(String, Array)>, BTreeMap<String, String>) {
@@ -6,6 +8,8 @@ fn sample() -> (Vec<(String, Array)>, BTreeMap<String, String>) {
         ("mask".to_string(), Array::new([3], &[true, false, true]).unwrap()),
         ("net.0.weight".to_string(), Array::new([2, 3], &[1.5f32, -0.0, f32::MAX, 1e-42, f32::NEG_INFINITY, 6.0]).unwrap()),
         ("step".to_string(), Array::scalar(7u32)),
+        ("halves".to_string(), Array::new([3], &[f16::from_f32(-0.1), f16::MIN_POSITIVE_SUBNORMAL, f16::MAX]).unwrap()),
+        ("brains".to_string(), Array::new([1, 2], &[bf16::from_f32(3e38), bf16::NEG_INFINITY]).unwrap()),
         ("nothing".to_string(), Array::new::<f32>([0, 4], &[]).unwrap()),
         ("a \"name\" \u{e9}\n".to_string(), Array::new([2], &[i32::MIN, -1]).unwrap()),
     ];
@@ -81,8 +85,8 @@ fn we_read_the_reference_librarys_files() {
     let loaded = from_bytes("f", &bytes).unwrap();
     assert_eq!(loaded.tensors["d"], Array::new([2], &[0.5f32, -3.0]).unwrap());
     assert_eq!(loaded.tensors["l"], Array::new([2, 1], &[-5i32, 9]).unwrap());
-    assert_eq!(loaded.tensors["h"], Array::new([1], &[1f32]).unwrap());
-    assert_eq!(loaded.tensors["b"], Array::new([1], &[1f32]).unwrap());
+    assert_eq!(loaded.tensors["h"], Array::new([1], &[f16::ONE]).unwrap());
+    assert_eq!(loaded.tensors["b"], Array::new([1], &[bf16::ONE]).unwrap());
     assert_eq!(loaded.tensors["u"], Array::new([3], &[0u32, 7, 255]).unwrap());
     assert_eq!(loaded.tensors["t"], Array::new([2], &[true, false]).unwrap());
 }

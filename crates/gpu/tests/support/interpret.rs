@@ -118,7 +118,7 @@ fn value(body: &Body, i: usize, at: &[usize], values: &[f64], buffers: &[Vec<f64
     let dtype = |x: noyau_compile::plan::ValueId| body.values[x.0].dtype;
     match &v.instr {
         Instr::Const(scalar) => match scalar {
-            Scalar::Float(x) => f64::from(*x as f32),
+            Scalar::Float(x) | Scalar::F16(x) | Scalar::BF16(x) => f64::from(*x as f32),
             other => other.to_f64(),
         },
         Instr::Load { operand, index } => place(index).map_or(0.0, |p| buffers[body.operands[*operand].0][p]),
@@ -211,10 +211,10 @@ pub fn binary(op: BinaryOp, dtype: DType, a: f64, b: f64) -> f64 {
 
 pub fn cast(x: f64, from: DType, to: DType) -> f64 {
     match (from, to) {
-        (_, DType::F32) => f64::from(x as f32),
+        (_, DType::F32 | DType::F16 | DType::BF16) => to.round(x),
         (_, DType::Bool) => truth(x != 0.0),
-        (DType::F32, DType::I32) => f64::from(x as i32),
-        (DType::F32, DType::U32) => f64::from(x as u32),
+        (DType::F32 | DType::F16 | DType::BF16, DType::I32) => f64::from(x as i32),
+        (DType::F32 | DType::F16 | DType::BF16, DType::U32) => f64::from(x as u32),
         (DType::I32 | DType::U32 | DType::Bool, DType::I32 | DType::U32) => wrapped(x as i64, to),
     }
 }

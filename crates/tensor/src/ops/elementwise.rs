@@ -174,8 +174,12 @@ impl Tensor {
     pub fn where_(&self, then: impl Operand, otherwise: impl Operand) -> Tensor {
         let location = CallerLocation::caller();
         let probe = Tensor::apply(Op::Full(crate::Scalar::Float(0.0)), Vec::new(), Ok((crate::Shape::scalar(), DType::F32)), location);
-        let then = then.beside(&probe, location);
+        let mut then = then.beside(&probe, location);
         let otherwise = otherwise.beside(&then, location);
+        // A number takes the other choice's type.
+        if let (Op::Full(crate::Scalar::Float(value)), true, 0) = (then.op(), otherwise.dtype().is_half(), then.rank()) {
+            then = otherwise.number(*value);
+        }
         for t in [self, &then, &otherwise] {
             if t.error().is_some() {
                 return t.clone();

@@ -84,8 +84,8 @@ impl Tensor {
                 index.shape(),
                 self.shape()
             ))
-        } else if self.dtype() != DType::F32 || source.dtype() != DType::F32 {
-            Err(format!("needs f32, got {} and {}", self.dtype(), source.dtype()))
+        } else if !self.dtype().is_float() || source.dtype() != self.dtype() {
+            Err(format!("needs two of f32, or of one half, got {} and {}", self.dtype(), source.dtype()))
         } else {
             Ok((self.shape().clone(), self.dtype()))
         };

@@ -12,7 +12,7 @@ use super::describe;
 
 /// The elements of an array that are no numbers: how many, the first one's place and its value. Told by their bits, as a device stores them.
 fn not_finite(array: &Array) -> Option<(usize, usize, f32)> {
-    if array.dtype() != DType::F32 {
+    if !array.dtype().is_float() {
         return None;
     }
     let mut bad = array.words().iter().enumerate().filter(|(_, word)| *word & 0x7f80_0000 == 0x7f80_0000);
@@ -38,7 +38,7 @@ pub(super) fn first_operation(graph: &Graph, inputs: &[Values], states: &dyn Fn(
     let mut fault = None;
     evaluate_with(graph, inputs, states, &mut |id, values| {
         let node = graph.node(id);
-        let bad = |x: &f64| x.is_nan() || x.abs() > f64::from(f32::MAX);
+        let bad = |x: &f64| x.is_nan() || x.abs() > node.dtype.max_finite();
         if !node.dtype.is_float() || matches!(node.op, Op::Full(_)) || !values.data.iter().any(bad) {
             return ControlFlow::Continue(());
         }
@@ -46,7 +46,11 @@ pub(super) fn first_operation(graph: &Graph, inputs: &[Values], states: &dyn Fn(
         let kind = match found {
             x if x.is_nan() => "NaN",
             x if x.is_infinite() => "infinity",
-            _ => "a number too large for f32",
+            _ => match node.dtype {
+                DType::F16 => "a number too large for f16",
+                DType::BF16 => "a number too large for bf16",
+                DType::F32 | DType::I32 | DType::U32 | DType::Bool => "a number too large for f32",
+            },
         };
         fault = Some(match &node.op {
             Op::Input(position) => format!("argument {position} was given with {kind} in it"),

@@ -38,7 +38,7 @@ impl Interval {
     /// What a stored word may be read as.
     pub fn of_word(word: u32, dtype: DType) -> Interval {
         let x = scalar::from_word(word, dtype);
-        if dtype == DType::F32 { Interval::point(x).or_zero() } else { Interval::point(x) }
+        if dtype.is_float() { Interval::point(x).or_zero() } else { Interval::point(x) }
     }
 
     pub fn is_any(self) -> bool {
@@ -104,13 +104,13 @@ impl Interval {
             return true;
         }
         let x = scalar::from_word(word, dtype);
-        let most = f64::from(f32::MAX);
+        let most = dtype.max_finite();
         match dtype {
             // Beyond the largest number WGSL promises nothing, not even an infinity.
-            DType::F32 if self.high >= most || self.low <= -most => {
+            DType::F32 | DType::F16 | DType::BF16 if self.high >= most || self.low <= -most => {
                 x.is_nan() || (x >= self.low.min(most) && x <= self.high.max(-most)) || (x.is_infinite() && self.magnitude() >= most)
             }
-            DType::F32 => x >= self.low && x <= self.high,
+            DType::F32 | DType::F16 | DType::BF16 => x >= self.low && x <= self.high,
             // The number must be one that the type holds, in the one way of writing it.
             DType::Bool => word <= 1 && x >= self.low && x <= self.high,
             DType::I32 | DType::U32 => x >= self.low && x <= self.high,
@@ -151,7 +151,7 @@ pub(super) fn choose(condition: Interval, a: Interval, b: Interval) -> Interval 
 
 /// A function of one value of type `dtype`.
 pub(super) fn unary(op: UnaryOp, dtype: DType, x: Interval) -> Interval {
-    if dtype != DType::F32 {
+    if !dtype.is_float() {
         return match x.exact() {
             Some(x) => Interval::point(scalar::unary(op, dtype, x)),
             None if dtype == DType::Bool => EITHER,
@@ -217,7 +217,7 @@ pub(super) fn binary(op: BinaryOp, dtype: DType, a: Interval, b: Interval) -> In
         return compare(op, a, b);
     }
     let f = |a: f64, b: f64| scalar::binary(op, dtype, a, b);
-    if dtype != DType::F32 {
+    if !dtype.is_float() {
         return match (a.exact(), b.exact()) {
             (Some(a), Some(b)) => Interval::point(f(a, b)),
             _ if dtype == DType::Bool => between_bools(op, a, b),
@@ -326,11 +326,13 @@ pub(super) fn cast(x: Interval, from: DType, to: DType) -> Interval {
         return if to == DType::Bool { EITHER } else { Interval::ANY };
     }
     match (from, to) {
-        (DType::F32, DType::F32) => x,
+        (DType::F32 | DType::F16 | DType::BF16, DType::F32) | (DType::F16, DType::F16) | (DType::BF16, DType::BF16) => x,
+        // To nearest, by noyau's own bits: what is exact before is exact after.
+        (_, DType::F16 | DType::BF16) => Interval { low: to.round(x.low), high: to.round(x.high) }.or_zero(),
         // Beyond 24 bits either neighbour will do.
         (_, DType::F32) => x.rounded(),
         (_, DType::Bool) => compare(BinaryOp::Ne, x, Interval::point(0.0)),
-        (DType::F32, _) => x.rising(|x| scalar::cast(x, from, to)),
+        (DType::F32 | DType::F16 | DType::BF16, _) => x.rising(|x| scalar::cast(x, from, to)),
         _ => match x.exact() {
             Some(x) => Interval::point(scalar::cast(x, from, to)),
             None if x.low >= 0.0 && x.high <= f64::from(i32::MAX) => x,

@@ -20,7 +20,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use noyau_compile::plan::{BufferId, BufferKind, Plan};
 use noyau_compile::{Graph, scalar};
 use noyau_cpu::Values;
-use noyau_tensor::{Array, DType, Error, Result, Scalar, State};
+use noyau_tensor::{Array, Error, Result, Scalar, State};
 
 use crate::device::{Device, Executable};
 pub(crate) use trace::{Tracer, args, launch_name};
@@ -177,7 +177,7 @@ impl Watch {
         let after: Vec<&[u32]> = after.iter().map(|array| array.as_ref().map_or(&[][..], Array::words)).collect();
         let Some(found) = replay::compare(plan, &plan.kernels[kernel], &before, &after)? else { return Ok(()) };
         let dtype = plan.buffers[found.buffer.0].dtype;
-        let value = |x: f64| if dtype == DType::F32 { format!("{:?}", x as f32) } else { format!("{x}") };
+        let value = |x: f64| if dtype.is_float() { format!("{:?}", x as f32) } else { format!("{x}") };
         let allowed = match found.allowed.exact() {
             Some(x) => format!("it must be {}", value(x)),
             None => format!("it must be from {} to {}", value(found.allowed.low), value(found.allowed.high)),

@@ -67,8 +67,8 @@ impl Total {
     pub fn new(op: ReduceOp, dtype: DType) -> Total {
         let identity = Interval::point(op.identity(dtype).to_f64());
         match (op, dtype) {
-            (ReduceOp::Sum, DType::F32) => Total::Sum(Sum::NOTHING),
-            (ReduceOp::Prod, DType::F32) => Total::Product { value: identity, terms: 0 },
+            (ReduceOp::Sum, DType::F32 | DType::F16 | DType::BF16) => Total::Sum(Sum::NOTHING),
+            (ReduceOp::Prod, DType::F32 | DType::F16 | DType::BF16) => Total::Product { value: identity, terms: 0 },
             (ReduceOp::Sum | ReduceOp::Max, DType::Bool) => Total::Other { op: BinaryOp::Or, dtype, value: identity },
             (ReduceOp::Prod | ReduceOp::Min, DType::Bool) => Total::Other { op: BinaryOp::And, dtype, value: identity },
             _ => Total::Other { op: op.combine(), dtype, value: identity },

@@ -149,7 +149,7 @@ fn one_bit_off(plan: &mut Plan) {
     let value = body.values[store.value.0].clone();
     let one = noyau_compile::plan::ValueId(body.values.len());
     let (scalar, op) = match value.dtype {
-        DType::F32 => (Scalar::Float(1.000_000_2), BinaryOp::Mul),
+        DType::F32 | DType::F16 | DType::BF16 => (Scalar::Float(1.000_000_2), BinaryOp::Mul),
         _ => (Scalar::new(1.0, value.dtype), BinaryOp::Add),
     };
     body.values.push(noyau_compile::plan::Value { instr: Instr::Const(scalar), ..value.clone() });
