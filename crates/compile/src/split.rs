@@ -38,7 +38,7 @@ fn split(out: &mut Graph, node: &Node, op: noyau_tensor::ReduceOp, axes: &[usize
     // Parts of one axis where that divides evenly: no axes that lie apart have to be made one.
     let least = count.div_ceil(limit);
     let divided = |chunks: usize| axes.iter().find(|&&a| shape[a].is_multiple_of(chunks)).map(|&a| (a, chunks));
-    if let Some((axis, chunks)) = (least..=2 * least).find_map(divided) {
+    if let Some((axis, chunks)) = (least..=2 * least).filter(|&chunks| chunks < count).find_map(divided) {
         let mut cut: Vec<usize> = shape.to_vec();
         cut.splice(axis..=axis, [chunks, shape[axis] / chunks]);
         let x = add(Op::Reshape, node.inputs[0], cut.iter().copied().collect());
@@ -55,7 +55,7 @@ fn split(out: &mut Graph, node: &Node, op: noyau_tensor::ReduceOp, axes: &[usize
     let mut x = add(Op::Permute(order), node.inputs[0], moved);
     x = add(Op::Reshape, x, with(&[count]));
     // Equal chunks: a few more than needed if that divides evenly, else with elements added that are the reduction's identity and change nothing.
-    let chunks = (least..=2 * least).find(|chunks| count.is_multiple_of(*chunks)).unwrap_or(least);
+    let chunks = (least..=2 * least).find(|&chunks| chunks < count && count.is_multiple_of(chunks)).unwrap_or(least);
     let length = count.div_ceil(chunks);
     let padding = chunks * length - count;
     if padding > 0 {

@@ -1,9 +1,10 @@
 //! Convolutions and their gradients, compiled: products over windows against the reference, shape class by shape class.
 
-use noyau_compile::{Graph, Options, compile};
+use noyau_compile::{Graph, Options, compile, split_reductions};
 use noyau_tensor::{ConvOptions, Shape, Tensor, grad};
 
 use super::*;
+use crate::{Values, evaluate};
 
 /// The plan of a convolution with a bias and an activation, and of the gradients of a sum weighted by another argument.
 fn plans(x: &[usize], w: &[usize], options: &ConvOptions) -> Vec<Plan> {
@@ -166,5 +167,27 @@ fn threads_change_nothing() {
         };
         let alone = run(1);
         assert!([2, 3, 5].into_iter().all(|threads| run(threads) == alone));
+    }
+}
+
+/// A long sum in parts is the same sum, whichever of its axes the parts are of, and however few elements a part may have.
+#[test]
+fn sums_in_parts() {
+    let shape = [6, 5, 8, 7];
+    let data: Vec<f64> = (0..1680).map(|i| f64::from(i * i % 1009)).collect();
+    let values = Values { shape: Shape::from(&shape[..]), dtype: DType::F32, data };
+    for axes in [&[0][..], &[3], &[0, 2, 3], &[0, 1], &[1, 3], &[1, 2], &[2, 3], &[0, 1, 2, 3]] {
+        let x = Tensor::input(0, shape, DType::F32);
+        let axes_of: Vec<isize> = axes.iter().map(|&a| a as isize).collect();
+        let outputs = [x.sum_axes(&axes_of), (&x * -1.0).sum_axes(&axes_of)];
+        let graph = Graph::trace(&[(Shape::from(shape), DType::F32)], &[&outputs[0], &outputs[1]], &[]).unwrap();
+        let whole = evaluate(&graph, std::slice::from_ref(&values), &|_| unreachable!()).unwrap();
+        for limit in [2, 3, 4, 6, 7, 13, 40, 100, 500] {
+            let split = split_reductions(&graph, limit);
+            let parts = evaluate(&split, std::slice::from_ref(&values), &|_| unreachable!()).unwrap();
+            for (whole, parts) in whole.outputs.iter().zip(&parts.outputs) {
+                assert_eq!((&whole.shape, &whole.data), (&parts.shape, &parts.data), "axes {axes:?}, at most {limit}");
+            }
+        }
     }
 }
