@@ -42,6 +42,12 @@ impl Target {
         if self.software { 96 } else { 40 }
     }
 
+    /// How many kernels share a launch at most. Software drivers take more than twice as long to compile a shader with twice as many barriers: an LSTM of 8 time
+    /// steps (53 kernels) took lavapipe over a minute as one launch, 15 s in launches of 12.
+    pub fn merged_kernels(&self) -> usize {
+        if self.software { 16 } else { 64 }
+    }
+
     /// How the rows of a loop are shared out.
     pub fn rows(&self, kernel: &Loop) -> Rows {
         let rows: usize = kernel.outer.iter().product();

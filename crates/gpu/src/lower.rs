@@ -36,9 +36,8 @@ pub(crate) struct Launch {
     pub kernels: Vec<usize>,
 }
 
-/// The most loop turns of one invocation in a shared launch, over all its kernels; and the most kernels.
+/// The most loop turns of one invocation in a shared launch, over all its kernels.
 const MERGED_TURNS: u64 = 4096;
-const MERGED_KERNELS: usize = 64;
 
 /// A plan's kernels with all that lowering them needs.
 pub(crate) struct Lowering<'a> {
@@ -68,7 +67,7 @@ impl Lowering<'_> {
             let cost = self.merged_cost(i)?;
             let fits = |cost: u64| {
                 turns + cost <= MERGED_TURNS
-                    && run.len() < std::env::var("NM").ok().and_then(|s| s.parse().ok()).unwrap_or(MERGED_KERNELS)
+                    && run.len() < self.target.merged_kernels()
                     && self.storages(run.iter().copied().chain([i])).len() <= self.target.max_bindings
             };
             match cost {
