@@ -73,6 +73,7 @@ pub fn cases(list: &mut List) {
         d.given([4], &[1000.0f32, -1000.0, 2.0, -1e30]).logaddexp(d.given([4], &[999.0f32, -1000.0, 2.0, 1.0]))
     });
     list.smooth("special xlogy", Chain, |d| d.floats([6]).xlogy(d.positive([6])));
+    list.smooth("special xlogy at 0", Chain, |d| d.given([3], &[0.0f32, -0.0, 2.0]).xlogy(d.given([3], &[2.0f32, 0.25, 3.0])));
     list.wide("special xlogy of zeros", Chain, |d| d.given([3], &[0.0f32, 0.0, 2.0]).xlogy(d.given([3], &[0.0f32, 2.0, 3.0])));
     list.smooth("special hypot", Chain, |d| d.floats([3, 4]).hypot(d.floats([4]))).twice();
     list.wide("special hypot of zeros and of large and small numbers", Chain, |d| {

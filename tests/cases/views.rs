@@ -83,15 +83,8 @@ fn chained(list: &mut List) {
     list.smooth("repeat", Exact, |d| d.floats([2, 3]).unsqueeze(1).expand([2, 2, 3]).reshape([4, 3]));
     list.smooth("tile", Exact, |d| d.floats([2, 3]).unsqueeze(0).expand([2, 2, 3]).reshape([4, 3]));
     list.smooth("diagonal", Exact, |d| {
-        // A row of the padded matrix is one longer than the matrix is wide.
-        d.floats([4, 4])
-            .pad(&[(0, 0), (0, 1)], 0.0)
-            .reshape([20])
-            .slice(0, ..16)
-            .reshape([4, 4])
-            .t()
-            .pad(&[(0, 1), (0, 0)], 0.0)
-            .select(0, 0)
+        // Rows of one element more than the matrix has: its diagonal is the first column.
+        d.floats([4, 4]).reshape([16]).pad(&[(0, 4)], 0.0).reshape([4, 5]).t().pad(&[(0, 1), (0, 0)], 0.0).select(0, 0)
     });
     list.smooth("roll", Exact, |d| {
         let x = d.floats([7, 2]);

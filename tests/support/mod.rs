@@ -3,6 +3,7 @@
 
 pub mod checks;
 pub mod gpus;
+pub mod reference;
 pub mod tolerance;
 pub mod values;
 

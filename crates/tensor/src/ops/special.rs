@@ -250,7 +250,7 @@ impl Tensor {
         self.maximum(&other) + (-apart.abs()).exp().log1p()
     }
 
-    /// `x log(y)`, 0 where `x` is 0 whatever `y` is. Shapes broadcast.
+    /// `x log(y)`, 0 where `x` is 0 whatever `y` is; there the gradient by `x` is `log(y)` where that is finite, else 0. Shapes broadcast.
     #[track_caller]
     pub fn xlogy(&self, other: impl Operand) -> Tensor {
         let location = CallerLocation::caller();
@@ -258,7 +258,9 @@ impl Tensor {
         if let Some(mistake) = self.not_float("xlogy").or_else(|| other.not_float_at("xlogy", location)) {
             return mistake;
         }
-        let nothing = self.eq(0.0);
+        // Where `y` has a logarithm, 0 times it is 0, and its slope is the logarithm.
+        let sound = other.gt(0.0).logical_and(other.lt(f32::INFINITY));
+        let nothing = self.eq(0.0).logical_and(sound.logical_not());
         nothing.where_(self * 0.0, self * nothing.where_(1.0, other).log())
     }
 
