@@ -211,9 +211,7 @@ const BOUND: f64 = 64.0 / (1 << 24) as f64;
 fn check(device: &Device, called: &str, fuse: bool) {
     for name in NETWORKS {
         let training = training(name);
-        let t0 = std::time::Instant::now();
         compare(&format!("{called}, fused {fuse}"), name, BOUND, &training, &by_device(device, fuse, &training, name));
-        eprintln!("TIME {called} {name} {:?}", t0.elapsed());
     }
 }
 
