@@ -139,6 +139,12 @@ fn options_out_of_range() {
     files.refuses(&["--optimizer", "newton"], &["newton", "sgd", "adam"]);
     files.refuses(&["--epochs", "-3"], &["--epochs", "-3"]);
     files.refuses(&["--no-such-option"], &["--no-such-option"]);
+    files.refuses(&["--model", "rnn"], &["rnn", "mlp", "cnn"]);
+    files.refuses(&["--recipe", "worst"], &["worst", "plain", "best"]);
+    files.refuses(&["--recipe", "best"], &["--recipe best", "--model cnn"]);
+    files.refuses(&["--model", "cnn", "--momentum", "0.9"], &["--momentum", "sgd"]);
+    // Nothing is left of such images after the second pooling.
+    files.refuses(&["--model", "cnn"], &["layer 6", "[1, 64, 1, 1]"]);
 }
 
 #[test]
@@ -273,6 +279,34 @@ fn weights_saved_are_weights_loaded() {
     files.write("cut.safetensors", &whole[..whole.len() - 1000]);
     files.refuses(&["--load", "cut.safetensors"], &["cut.safetensors"]);
     files.refuses(&["--load", "none.safetensors"], &["none.safetensors", "cannot read"]);
+}
+
+/// The convolutional networks go all the way too, and the running statistics of batch normalisation are in the file.
+#[test]
+fn convolutional_networks() {
+    let files = Files::new(12);
+    for (recipe, parameters, defaults) in [
+        ("plain", 320 + 18_496 + 64 * 10 + 10, ["adam, learning rate 0.003 falling", "cross-entropy"]),
+        ("best", 70_330, ["adamw, learning rate rising to 0.01", "labels smoothed by 0.1"]),
+    ] {
+        let network = ["--json", "--model", "cnn", "--recipe", recipe, "--batch-size", "16"];
+        let trained = lines(files.run(&[&network[..], &["--epochs", "3", "--save", "w.safetensors", "--picture", "p.svg"]].concat()));
+        assert_eq!((trained.len(), &trained[0]["parameters"]), (5, &parameters.into()), "{recipe}");
+        for (field, part) in ["optimizer", "loss"].iter().zip(defaults) {
+            assert!(trained[0][field].as_str().is_some_and(|text| text.contains(part)), "{part} is not in {}", trained[0]);
+        }
+        assert!(trained[3]["train_loss"].as_f64() < trained[1]["train_loss"].as_f64(), "{recipe} does not learn: {trained:?}");
+        assert_eq!(trained[4]["gpu_objects_after_warmup"], 0);
+        assert!(std::fs::read_to_string(files.path("p.svg")).is_ok_and(|picture| picture.contains("<svg")));
+        std::fs::remove_file(files.path("p.svg")).expect("it is there");
+        let evaluated = lines(files.run(&[&network[..], &["--epochs", "0", "--load", "w.safetensors"]].concat()));
+        assert_eq!(evaluated[1]["test_loss"], trained[4]["test_loss"], "{recipe}");
+        assert_eq!(evaluated[1]["confusion"], trained[4]["confusion"], "{recipe}");
+    }
+    // The weights of one network are not those of another.
+    files.refuses(&["--load", &files.path("w.safetensors").display().to_string()], &["w.safetensors", "weight"]);
+    let epochs = |arguments: &[&str]| lines(files.run(&[&["--json"], arguments].concat()))[0]["epochs"].clone();
+    assert_eq!([epochs(&["--model", "mlp"]), epochs(&["--model", "cnn"])], [5, 15]);
 }
 
 #[test]
