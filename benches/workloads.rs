@@ -1,6 +1,7 @@
 //! Training steps, timed by criterion: `cargo bench`, or `cargo bench -- w4` for some. On the CPU, and on the GPU that `NOYAU_DEVICE` names.
 //!
-//! W2 is the MNIST MLP 784-512-256-10 (SGD 0.05, momentum 0.9), W4 the MLP 2-8-8-1 (tanh, squared loss, SGD 0.03, batch 32).
+//! W2 is the MNIST MLP 784-512-256-10 (SGD 0.05, momentum 0.9); W3 the MNIST CNN of two convolutions (3x3x16 and 3x3x32, same size, each with ReLU and
+//! max-pooling by 2) and two linear layers (1568-128-10), trained like W2; W4 the MLP 2-8-8-1 (tanh, squared loss, SGD 0.03, batch 32).
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use noyau::prelude::*;
@@ -40,9 +41,32 @@ fn step(
 
 fn mnist_step(device: &Device, batch: usize) -> noyau::Result<CompiledStep> {
     let model = Sequential::new().then(Linear::new(784, 512)).then(Relu).then(Linear::new(512, 256)).then(Relu).then(Linear::new(256, 10));
+    let (x, y) = images(batch, &[batch, 784])?;
+    step(device, model, Sgd::new(0.05).momentum(0.9), x, y, cross_entropy)
+}
+
+fn convolutional_step(device: &Device, batch: usize) -> noyau::Result<CompiledStep> {
+    let convolution = |inputs, outputs| Conv2d::new(inputs, outputs, 3).padding(Padding::Same);
+    let model = Sequential::new()
+        .then(convolution(1, 16))
+        .then(Relu)
+        .then(MaxPool2d::new(2))
+        .then(convolution(16, 32))
+        .then(Relu)
+        .then(MaxPool2d::new(2))
+        .then(Flatten)
+        .then(Linear::new(1568, 128))
+        .then(Relu)
+        .then(Linear::new(128, 10));
+    let (x, y) = images(batch, &[batch, 1, 28, 28])?;
+    step(device, model, Sgd::new(0.05).momentum(0.9), x, y, cross_entropy)
+}
+
+/// Pixels and labels without meaning.
+fn images(batch: usize, shape: &[usize]) -> noyau::Result<(Array, Array)> {
     let x: Vec<f32> = (0..batch * 784).map(|i| ((i * 7919) % 256) as f32 / 255.0).collect();
     let y: Vec<u32> = (0..batch).map(|i| (i % 10) as u32).collect();
-    step(device, model, Sgd::new(0.05).momentum(0.9), Array::new([batch, 784], &x)?, Array::new([batch], &y)?, cross_entropy)
+    Ok((Array::new(shape, &x)?, Array::new([batch], &y)?))
 }
 
 fn tiny_step(device: &Device) -> noyau::Result<CompiledStep> {
@@ -66,6 +90,14 @@ fn training(criterion: &mut Criterion) {
                 })
             });
         }
+        let mut step = convolutional_step(&device, 128).expect("W3 compiles");
+        group.throughput(Throughput::Elements(128));
+        group.bench_function(BenchmarkId::new("w3", 128), |b| {
+            b.iter(|| {
+                step.launch().expect("W3 runs");
+                step.read(0).expect("its loss reads")
+            })
+        });
         let mut step = tiny_step(&device).expect("W4 compiles");
         group.throughput(Throughput::Elements(1));
         group.bench_function("w4-steps", |b| b.iter(|| step.launch().expect("W4 runs")));
