@@ -35,7 +35,7 @@ pub use resize::Upsample;
 pub use sequential::Sequential;
 pub use transformer::{TransformerDecoder, TransformerDecoderLayer, TransformerEncoder, TransformerEncoderLayer};
 
-use noyau_tensor::{DType, Error, Init, Param, Result, Shape, Tensor};
+use noyau_tensor::{Error, Init, Param, Result, Shape, Tensor};
 
 use crate::fault::fail;
 use crate::{Mode, Module};
@@ -91,12 +91,12 @@ fn no_parameter(name: &str) -> Param {
     Param::new(name, [0], crate::init::zeros())
 }
 
-/// A tensor that carries the error when `x` carries one or is not of type f32.
+/// A tensor that carries the error when `x` carries one or is of no float type.
 #[track_caller]
 fn check_float(layer: &str, x: &Tensor) -> Result<(), Tensor> {
     match x.error() {
         Some(_) => Err(x.clone()),
-        None if x.dtype() == DType::F32 => Ok(()),
+        None if x.dtype().is_float() => Ok(()),
         None => Err(fail(layer, format!("the input is {}{}, not f32; convert it with .to(DType::F32)", x.dtype(), x.shape()))),
     }
 }

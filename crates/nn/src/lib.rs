@@ -2,7 +2,7 @@
 //!
 //! In the order in which data flows: [`init`] says how parameters begin; [`layers`] and [`activation`] hold them and compute with them, each a
 //! [`Module`] whose [`Mode`] says whether it is being trained; [`augment`] moves images while it is; [`loss`] makes one number of predictions and
-//! targets, [`metrics`] counts what people want to read; [`optim`] writes down the parameters' next values, at the learning rate that a
+//! targets, [`LossScaler`] keeps its gradients within what halves hold, [`metrics`] counts what people want to read; [`optim`] writes down the parameters' next values, at the learning rate that a
 //! [`Schedule`] gives.
 //!
 //! Names are PyTorch's where it has one. Nothing here panics or returns a `Result` while a program is being built: a mistake becomes a tensor
@@ -15,6 +15,7 @@ pub mod init;
 pub mod layers;
 pub mod loss;
 pub mod metrics;
+mod mixed;
 mod module;
 pub mod optim;
 mod schedule;
@@ -33,6 +34,7 @@ pub use loss::{
     CrossEntropy, HuberLoss, Loss, bce_with_logits, cross_entropy, hinge_loss, huber_loss, l1_loss, l1_penalty, l2_penalty, mse_loss,
     nll_loss,
 };
+pub use mixed::LossScaler;
 pub use module::{Mode, Module, named, named_buffers};
 pub use optim::{AdaGrad, Adam, AdamW, Optimizer, RmsProp, Sgd};
 pub use schedule::{OneCycle, Schedule};

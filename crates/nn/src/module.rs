@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use noyau_tensor::{Param, Tensor};
+use noyau_tensor::{DType, Error, Param, Tensor};
 
 /// A layer or a model: plain data, with parameters, that makes a tensor of a tensor.
 ///
@@ -82,18 +82,39 @@ fn prefixed(name: &str, values: Vec<(String, Param)>) -> Vec<(String, Param)> {
 #[derive(Debug)]
 pub struct Mode {
     training: bool,
+    precision: DType,
     updates: Mutex<Vec<(Param, Tensor)>>,
 }
 
 impl Mode {
     /// For training.
     pub fn train() -> Mode {
-        Mode { training: true, updates: Mutex::default() }
+        Mode { training: true, precision: DType::F32, updates: Mutex::default() }
     }
 
     /// For evaluation: the same input gives the same result.
     pub fn eval() -> Mode {
-        Mode { training: false, updates: Mutex::default() }
+        Mode { training: false, precision: DType::F32, updates: Mutex::default() }
+    }
+
+    /// With products (linear layers, convolutions, attention, recurrent layers) of operands of a type: `F16` or `BF16` for mixed precision, `F32` for none.
+    /// Parameters stay f32 and are converted where they are used; normalisation, softmax and losses convert back and work in f32. PyTorch's
+    /// `autocast`. Training with `F16` wants a [`LossScaler`](crate::LossScaler).
+    ///
+    /// Source: Micikevicius et al., "Mixed precision training", ICLR 2018.
+    pub fn precision(mut self, dtype: DType) -> Mode {
+        self.precision = dtype;
+        self
+    }
+
+    /// An operand of a product, as the type in which products are computed.
+    #[track_caller]
+    pub fn cast(&self, x: &Tensor) -> Tensor {
+        if !self.precision.is_float() {
+            let message = format!("{} is no float type: products are computed in F32, F16 or BF16", self.precision);
+            return Tensor::invalid(Error::argument("Mode::precision", message));
+        }
+        if self.precision.is_half() && x.dtype().is_float() { x.to(self.precision) } else { x.clone() }
     }
 
     /// Whether the model is being trained.

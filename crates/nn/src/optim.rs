@@ -12,6 +12,7 @@ mod sgd;
 pub use adagrad::AdaGrad;
 pub use adam::{Adam, AdamW};
 pub use rmsprop::RmsProp;
+pub(crate) use settings::parameter_gradients;
 pub use settings::{Settings, Update};
 pub use sgd::Sgd;
 
@@ -43,7 +44,16 @@ pub trait Optimizer: Send + Sync {
     /// by the values and reported when the step is compiled.
     #[track_caller]
     fn step(&self, loss: &Tensor, parameters: &[(String, Param)]) -> Vec<(Param, Tensor)> {
-        settings::step(self.settings(), self.validate(), loss, parameters, &mut |parameter, gradient, update| {
+        // Without parameters the mistake is theirs, whatever the loss.
+        let found = if parameters.is_empty() { Ok(Vec::new()) } else { settings::parameter_gradients(loss, parameters) };
+        self.apply(found, parameters)
+    }
+
+    /// As [`Optimizer::step`], by gradients of one's own, one for each parameter: added up over batches, say, or changed on the way. An error in their place is
+    /// carried by the values.
+    #[track_caller]
+    fn apply(&self, gradients: Result<Vec<Tensor>>, parameters: &[(String, Param)]) -> Vec<(Param, Tensor)> {
+        settings::apply(self.settings(), self.validate(), gradients, parameters, &mut |parameter, gradient, update| {
             self.rule(parameter, gradient, update)
         })
     }
@@ -77,6 +87,10 @@ macro_rules! forwarding {
             #[track_caller]
             fn step(&self, loss: &Tensor, parameters: &[(String, Param)]) -> Vec<(Param, Tensor)> {
                 (**self).step(loss, parameters)
+            }
+            #[track_caller]
+            fn apply(&self, gradients: Result<Vec<Tensor>>, parameters: &[(String, Param)]) -> Vec<(Param, Tensor)> {
+                (**self).apply(gradients, parameters)
             }
             fn states(&self) -> Vec<(String, Param)> {
                 (**self).states()

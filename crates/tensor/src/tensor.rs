@@ -176,6 +176,14 @@ impl Tensor {
         order
     }
 
+    /// The value of a constant scalar of f32.
+    pub(crate) fn weak_number(&self) -> Option<f64> {
+        match self.op() {
+            Op::Full(Scalar::Float(value)) if self.rank() == 0 => Some(*value),
+            _ => None,
+        }
+    }
+
     /// `self` and `other` stretched to their common shape and joined by `op`.
     pub(crate) fn binary(&self, op: BinaryOp, other: &Tensor, location: Location) -> Tensor {
         for t in [self, other] {
@@ -184,6 +192,13 @@ impl Tensor {
             }
         }
         if self.dtype() != other.dtype() {
+            // A constant scalar of f32 beside a half is a number, which takes the half's type.
+            if let (Some(number), true) = (self.weak_number(), other.dtype().is_half()) {
+                return other.number(number).binary(op, other, location);
+            }
+            if let (Some(number), true) = (other.weak_number(), self.dtype().is_half()) {
+                return self.binary(op, &self.number(number), location);
+            }
             let message = format!("the operands' types {} and {} differ; convert one with .to(DType)", self.dtype(), other.dtype());
             return Tensor::fail(op.name(), message, location);
         }

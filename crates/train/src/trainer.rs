@@ -5,7 +5,7 @@ use std::path::Path;
 
 use noyau_data::{Dataset, Loader};
 use noyau_gpu::Clock;
-use noyau_nn::{Loss, Mode, Module, Optimizer, Sgd, cross_entropy};
+use noyau_nn::{Loss, LossScaler, Mode, Module, Optimizer, Sgd, cross_entropy};
 use noyau_tensor::{Array, DType, Error, Param, Result, Tensor};
 
 use crate::checkpoint;
@@ -24,6 +24,8 @@ pub struct Trainer {
     model: Box<dyn Module>,
     loss: Box<dyn Loss>,
     optimizer: Box<dyn Optimizer>,
+    precision: DType,
+    scaler: LossScaler,
     /// Optimizer states from a file, until the optimizer has states to give them to.
     pending: BTreeMap<String, Array>,
     predictors: HashMap<Vec<usize>, CompiledStep>,
@@ -126,6 +128,8 @@ impl Trainer {
             model: Box::new(model),
             loss: Box::new(cross_entropy),
             optimizer: Box::new(Sgd::new(0.1)),
+            precision: DType::F32,
+            scaler: LossScaler::new(),
             pending: BTreeMap::new(),
             predictors: HashMap::new(),
         }
@@ -140,6 +144,19 @@ impl Trainer {
     /// How to minimise it.
     pub fn optimizer(mut self, optimizer: impl Optimizer + 'static) -> Trainer {
         self.optimizer = Box::new(optimizer);
+        self
+    }
+
+    /// Training in mixed precision: products of operands of `F16` or `BF16`, weights and what adds up in f32 (see [`Mode::precision`]). With `F16` the loss is
+    /// scaled (see [`LossScaler`]). Evaluation and prediction stay in f32, which is the default.
+    pub fn precision(mut self, dtype: DType) -> Trainer {
+        self.precision = dtype;
+        self
+    }
+
+    /// Scales the loss of training with `F16` by a scaler with options.
+    pub fn loss_scaler(mut self, scaler: LossScaler) -> Trainer {
+        self.scaler = scaler;
         self
     }
 
@@ -332,8 +349,14 @@ impl Trainer {
 
     fn named_states(&self) -> Vec<(String, Param)> {
         let mut states = self.model_states();
-        states.extend(self.optimizer.states());
+        states.extend(self.training_states());
         states
+    }
+
+    /// What training keeps besides the model.
+    fn training_states(&self) -> Vec<(String, Param)> {
+        let scaler = if self.precision == DType::F16 { self.scaler.states() } else { Vec::new() };
+        [self.optimizer.states(), scaler].concat()
     }
 
     /// Whether the data set, packed, takes at most half of what one buffer of a GPU may.
@@ -362,10 +385,14 @@ impl Trainer {
     /// What one training step returns and updates: the loss first.
     fn training_parts(&self, feed: &Feed, batch: usize, sums: &Sums, classes: Option<usize>) -> (Vec<Spec>, Step) {
         let (arguments, x, y) = feed.arguments(batch);
-        let mode = Mode::train();
+        let mode = Mode::train().precision(self.precision);
         let out = self.model.forward(&x, &mode);
         let loss = self.loss.loss(&out, &y);
-        let mut updates = self.optimizer.step(&loss, &self.model.parameters());
+        let mut updates = if self.precision == DType::F16 {
+            self.scaler.step(&loss, &*self.optimizer, &*self.model, &mode)
+        } else {
+            self.optimizer.update(&loss, &*self.model)
+        };
         updates.extend(mode.take_updates());
         updates.extend(sums.updates(&loss, &out, &y, classes));
         (arguments, Step::returns(&loss).updates(updates))
@@ -381,7 +408,7 @@ impl Trainer {
     ) -> Result<CompiledStep> {
         let (arguments, step) = self.training_parts(feed, batch, sums, classes);
         let step = session.load(&arguments, step).await?;
-        for (name, param) in self.optimizer.states() {
+        for (name, param) in self.training_states() {
             if let Some(value) = self.pending.remove(&name) {
                 session.set_async(&param, &value).await?;
             }

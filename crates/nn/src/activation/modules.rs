@@ -3,7 +3,15 @@
 use noyau_tensor::Tensor;
 
 use super::{elu, gelu, gelu_tanh, leaky_relu, log_softmax, relu, sigmoid, sign, silu, softmax, softplus, step, tanh};
+use crate::mixed::wide;
 use crate::{Mode, Module};
+
+/// A function of several operations computed in f32 and rounded once, where its argument is a half.
+#[track_caller]
+fn in_f32(x: &Tensor, function: impl Fn(&Tensor) -> Tensor) -> Tensor {
+    let y = function(&wide(x));
+    if x.dtype().is_half() { y.to(x.dtype()) } else { y }
+}
 
 macro_rules! modules {
     ($($(#[$doc:meta])* $name:ident => $function:ident;)*) => {$(
@@ -14,7 +22,7 @@ macro_rules! modules {
         impl Module for $name {
             #[track_caller]
             fn forward(&self, x: &Tensor, _: &Mode) -> Tensor {
-                $function(x)
+                in_f32(x, $function)
             }
         }
     )*};
@@ -50,7 +58,7 @@ macro_rules! modules_of_one_number {
         impl Module for $name {
             #[track_caller]
             fn forward(&self, x: &Tensor, _: &Mode) -> Tensor {
-                $function(x, self.0)
+                in_f32(x, |x| $function(x, self.0))
             }
         }
     )*};

@@ -14,6 +14,7 @@ use super::check_float;
 use super::dropout::dropout;
 use crate::Mode;
 use crate::fault::{fail, number};
+use crate::mixed::wide;
 
 /// `softmax(q k^T / sqrt(d)) v`: `[.., queries, d]`, `[.., keys, d]` and `[.., keys, e]` to `[.., queries, e]`, f32. Leading axes (batch, heads) broadcast.
 ///
@@ -40,12 +41,13 @@ fn attend(q: &Tensor, k: &Tensor, v: &Tensor, mask: &AttentionMask, p: f64, mode
         return (error.clone(), error);
     }
     let width = q.shape()[q.rank() - 1].max(1) as f64;
-    let scores = q.matmul(&k.t()) * number(1.0 / width.sqrt());
+    let scores = wide(&mode.cast(q).matmul(&mode.cast(k).t())) * number(1.0 / width.sqrt());
     if scores.error().is_some() {
         return (scores.clone(), scores);
     }
     let weights = mask.softmax(&scores);
-    let result = dropout(&weights, p, mode).matmul(v);
+    let weights = if v.dtype().is_half() { weights.to(v.dtype()) } else { weights };
+    let result = mode.cast(&dropout(&weights, p, mode)).matmul(&mode.cast(v));
     (result, weights)
 }
 

@@ -85,7 +85,7 @@ impl Core {
     }
 
     #[track_caller]
-    fn forward(&self, x: &Tensor, weight: &Param, bias: Option<&Param>) -> Tensor {
+    fn forward(&self, x: &Tensor, weight: &Tensor, bias: Option<Tensor>) -> Tensor {
         if let Some(error) = &self.problem {
             return Tensor::invalid(error.clone());
         }
@@ -241,8 +241,8 @@ macro_rules! layers {
 
         impl Module for $layer {
             #[track_caller]
-            fn forward(&self, x: &Tensor, _: &Mode) -> Tensor {
-                self.core.forward(x, &self.weight, self.bias.as_ref())
+            fn forward(&self, x: &Tensor, mode: &Mode) -> Tensor {
+                self.core.forward(&mode.cast(x), &mode.cast(&self.weight), self.bias.as_ref().map(|bias| mode.cast(bias)))
             }
 
             fn parameters(&self) -> Vec<(String, Param)> {

@@ -55,7 +55,7 @@ impl Linear {
 
 impl Module for Linear {
     #[track_caller]
-    fn forward(&self, x: &Tensor, _: &Mode) -> Tensor {
+    fn forward(&self, x: &Tensor, mode: &Mode) -> Tensor {
         if let Some(error) = &self.problem {
             return Tensor::invalid(error.clone());
         }
@@ -74,9 +74,9 @@ impl Module for Linear {
             };
             return fail("Linear", message);
         }
-        let product = x.matmul(&self.weight.t());
+        let product = mode.cast(x).matmul(&mode.cast(&self.weight).t());
         match &self.bias {
-            Some(bias) => product + bias,
+            Some(bias) => product + mode.cast(bias),
             None => product,
         }
     }

@@ -13,6 +13,7 @@ use noyau_tensor::{DType, Error, Param, Result, Tensor, concat};
 use super::dropout::dropout;
 use super::{check_float, parameter};
 use crate::fault::fail;
+use crate::mixed::wide;
 use crate::{Mode, init};
 use cells::Cell;
 
@@ -220,7 +221,7 @@ impl Recurrent {
                         None => Tensor::zeros([batch, self.hidden]),
                     });
                 }
-                sides.push(self.scan(&x, &self.directions[place], states, reverse == 1, &mut finals));
+                sides.push(self.scan(&x, &self.directions[place], states, reverse == 1, &mut finals, mode));
             }
             x = match &sides[..] {
                 [forward] => forward.clone(),
@@ -239,9 +240,18 @@ impl Recurrent {
 
     /// One layer in one direction: the values of all time steps; the final states are added to `finals`.
     #[track_caller]
-    fn scan(&self, x: &Tensor, weights: &Direction, mut states: Vec<Tensor>, reverse: bool, finals: &mut [Vec<Tensor>]) -> Tensor {
+    fn scan(
+        &self,
+        x: &Tensor,
+        weights: &Direction,
+        mut states: Vec<Tensor>,
+        reverse: bool,
+        finals: &mut [Vec<Tensor>],
+        mode: &Mode,
+    ) -> Tensor {
         let time = x.shape()[1];
-        let mut projected = x.matmul(&weights.weight_ih.t());
+        // Products in the mode's type; what goes from step to step adds up over time, in f32.
+        let mut projected = wide(&mode.cast(x).matmul(&mode.cast(&weights.weight_ih).t()));
         let mut recurrent_bias = None;
         if let Some([ih, hh]) = &weights.biases {
             if self.cell.adds_biases() {
@@ -251,12 +261,12 @@ impl Recurrent {
                 recurrent_bias = Some(hh);
             }
         }
-        let weight = weights.weight_hh.t();
+        let weight = mode.cast(&weights.weight_hh).t();
         let mut values = Vec::with_capacity(time);
         for step in 0..time {
             let at = if reverse { time - 1 - step } else { step };
             let input = projected.select(1, at);
-            let mut product = states[0].matmul(&weight);
+            let mut product = wide(&mode.cast(&states[0]).matmul(&weight));
             if let Some(bias) = recurrent_bias {
                 product = product + bias;
             }

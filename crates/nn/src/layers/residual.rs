@@ -3,6 +3,7 @@
 use noyau_tensor::{Param, Tensor};
 
 use crate::fault::fail;
+use crate::mixed::wide;
 use crate::{Mode, Module};
 
 /// `x + f(x)`, for a module `f` (the field) whose result has its input's shape. Parameters have the names that they have in `f`.
@@ -18,6 +19,7 @@ impl<M: Module> Module for Residual<M> {
         match (x.error(), y.error()) {
             (Some(_), _) => x.clone(),
             (None, Some(_)) => y,
+            (None, None) if x.shape() == y.shape() && x.dtype() != y.dtype() => wide(x) + wide(&y),
             (None, None) if x.shape() == y.shape() => x + y,
             (None, None) => fail(
                 "Residual",

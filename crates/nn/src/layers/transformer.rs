@@ -14,6 +14,7 @@ use noyau_tensor::{Param, Tensor};
 use super::dropout::dropout;
 use super::{LayerNorm, Linear, MultiHeadAttention};
 use crate::activation::relu;
+use crate::mixed::wide;
 use crate::module::named_buffers;
 use crate::{Mode, Module};
 
@@ -74,7 +75,8 @@ impl Settings {
     /// The other half of [`Settings::before`].
     #[track_caller]
     fn after(&self, x: &Tensor, part: &Tensor, norm: &LayerNorm, mode: &Mode) -> Tensor {
-        let sum = x + dropout(part, self.dropout, mode);
+        // What layers add to is f32 throughout.
+        let sum = wide(x) + wide(&dropout(part, self.dropout, mode));
         if self.norm_first { sum } else { norm.forward(&sum, mode) }
     }
 }

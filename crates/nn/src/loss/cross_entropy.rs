@@ -4,6 +4,7 @@ use noyau_tensor::{DType, Tensor};
 
 use super::Loss;
 use crate::fault::{fail, number};
+use crate::mixed::wide;
 
 /// The mean cross entropy of `softmax(logits)` against targets, in nats; [`CrossEntropy`] without options.
 ///
@@ -42,6 +43,7 @@ impl Loss for CrossEntropy {
         if !(0.0..=1.0).contains(&self.smoothing) {
             return fail("cross_entropy", format!("label smoothing {} does not lie in 0..=1", self.smoothing));
         }
+        let logits = &wide(logits);
         let indices = targets.error().is_none() && targets.dtype().is_int();
         match if indices { self.by_index(logits, targets) } else { self.by_probability(logits, targets) } {
             Ok(rows) => rows.mean(),

@@ -4,10 +4,12 @@ use noyau_tensor::{Error, Tensor};
 
 use super::Loss;
 use crate::fault::{number, positive, same_shape};
+use crate::mixed::wide;
 
 /// The mean absolute error, in the unit of the target. Both of one shape, f32.
 #[track_caller]
 pub fn l1_loss(prediction: &Tensor, target: &Tensor) -> Tensor {
+    let (prediction, target) = (&wide(prediction), &wide(target));
     match same_shape("l1_loss", prediction, target) {
         Ok(()) => (prediction - target).abs().mean(),
         Err(error) => error,
@@ -17,6 +19,7 @@ pub fn l1_loss(prediction: &Tensor, target: &Tensor) -> Tensor {
 /// The mean squared error, in the square of the target's unit. Both of one shape, f32.
 #[track_caller]
 pub fn mse_loss(prediction: &Tensor, target: &Tensor) -> Tensor {
+    let (prediction, target) = (&wide(prediction), &wide(target));
     match same_shape("mse_loss", prediction, target) {
         Ok(()) => (prediction - target).square().mean(),
         Err(error) => error,
@@ -29,6 +32,7 @@ pub fn mse_loss(prediction: &Tensor, target: &Tensor) -> Tensor {
 /// Source: Huber, "Robust estimation of a location parameter", 1964.
 #[track_caller]
 pub fn huber_loss(prediction: &Tensor, target: &Tensor, delta: f64) -> Tensor {
+    let (prediction, target) = (&wide(prediction), &wide(target));
     if let Err(error) = same_shape("huber_loss", prediction, target) {
         return error;
     }

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::panic::Location as CallerLocation;
 use std::sync::{Mutex, PoisonError};
 
-use noyau_tensor::{DType, Error, Init, Location, Param, Result, Scalar, Shape, State, Tensor, gradients};
+use noyau_tensor::{DType, Error, Init, Param, Result, Scalar, Shape, State, Tensor, gradients};
 
 use crate::Schedule;
 use crate::fault::{number, positive};
@@ -151,18 +151,19 @@ impl Update<'_> {
     }
 }
 
-/// [`Optimizer::step`](super::Optimizer::step), for any rule.
+/// [`Optimizer::apply`](super::Optimizer::apply), for any rule; `gradients` are of the parameters, in their order.
 #[track_caller]
-pub(super) fn step(
+pub(super) fn apply(
     settings: &Settings,
     valid: Result<()>,
-    loss: &Tensor,
+    gradients: Result<Vec<Tensor>>,
     parameters: &[(String, Param)],
     rule: &mut dyn FnMut(&Tensor, &Tensor, &mut Update) -> Tensor,
 ) -> Vec<(Param, Tensor)> {
-    let location = CallerLocation::caller();
+    let given = parameters.len();
     let mut seen = HashSet::new();
-    let parameters: Vec<&(String, Param)> = parameters.iter().filter(|(_, p)| seen.insert(p.state().id())).collect();
+    let first: Vec<usize> = (0..given).filter(|&i| seen.insert(parameters[i].1.state().id())).collect();
+    let parameters: Vec<&(String, Param)> = first.iter().map(|&i| &parameters[i]).collect();
     let refused = |error: Error| match &parameters[..] {
         // No parameter can carry the error: a state made for it does.
         [] => vec![(Param::scalar("optimizer", 0.0), Tensor::invalid(error))],
@@ -174,8 +175,9 @@ pub(super) fn step(
     if parameters.is_empty() {
         return refused(Error::argument("optimizer", "there are no parameters to update"));
     }
-    let found = match parameter_gradients(loss, &parameters, location) {
-        Ok(found) => settings.clipped(found),
+    let found = match gradients {
+        Ok(found) if found.len() == given => settings.clipped(first.iter().map(|&i| found[i].clone()).collect()),
+        Ok(found) => return refused(Error::argument("optimizer", format!("{} gradients for {given} parameters", found.len()))),
         Err(error) => return refused(error),
     };
     let mut counted = !settings.rate.is_constant();
@@ -198,7 +200,8 @@ pub(super) fn step(
 
 /// The gradient of each parameter; an error that names the first one that none reaches.
 #[track_caller]
-fn parameter_gradients(loss: &Tensor, parameters: &[&(String, Param)], location: Location) -> Result<Vec<Tensor>> {
+pub(crate) fn parameter_gradients(loss: &Tensor, parameters: &[(String, Param)]) -> Result<Vec<Tensor>> {
+    let location = CallerLocation::caller();
     let tensors: Vec<&Tensor> = parameters.iter().map(|(_, p)| p.tensor()).collect();
     gradients(loss, &tensors)?
         .into_iter()

@@ -169,7 +169,7 @@ impl Tensor {
     #[track_caller]
     fn kind(&self) -> Tensor {
         // The largest f32 becomes less than 2^29, so only an infinity saturates; a NaN becomes 0.
-        (self.detach().abs() * 2.0f32.powi(-100) + 1.0).to(DType::U32)
+        (self.detach().to(DType::F32).abs() * 2.0f32.powi(-100) + 1.0).to(DType::U32)
     }
 
     /// Whether the element is NaN, a bool; false for integers and bools.

@@ -175,10 +175,12 @@ impl Tensor {
         let location = CallerLocation::caller();
         let probe = Tensor::apply(Op::Full(crate::Scalar::Float(0.0)), Vec::new(), Ok((crate::Shape::scalar(), DType::F32)), location);
         let mut then = then.beside(&probe, location);
-        let otherwise = otherwise.beside(&then, location);
+        let mut otherwise = otherwise.beside(&then, location);
         // A number takes the other choice's type.
-        if let (Op::Full(crate::Scalar::Float(value)), true, 0) = (then.op(), otherwise.dtype().is_half(), then.rank()) {
-            then = otherwise.number(*value);
+        match (then.weak_number(), otherwise.weak_number()) {
+            (Some(value), _) if otherwise.dtype().is_half() => then = otherwise.number(value),
+            (_, Some(value)) if then.dtype().is_half() => otherwise = then.number(value),
+            _ => {}
         }
         for t in [self, &then, &otherwise] {
             if t.error().is_some() {

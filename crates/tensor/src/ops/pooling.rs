@@ -5,7 +5,7 @@
 use std::panic::Location as CallerLocation;
 
 use super::convolution::PerAxis;
-use crate::{DType, Location, Shape, Tensor};
+use crate::{Location, Shape, Tensor};
 
 /// What pooling takes; PyTorch's names and defaults. A size alone, or one for each axis, is a `PoolOptions` too: `x.max_pool2d(2)`.
 ///
@@ -233,7 +233,7 @@ impl Tensor {
         if self.error().is_some() {
             return Err(self.clone());
         }
-        if self.dtype() != DType::F32 {
+        if !self.dtype().is_float() {
             return Err(Tensor::fail(op, format!("needs f32, got {}; convert with .to(DType::F32)", self.dtype()), location));
         }
         if self.rank() != rank + 2 {

@@ -5,6 +5,7 @@ use noyau_tensor::{Error, Param, Result, Tensor};
 use super::super::{Linear, check_float, parameter};
 use super::{AttentionMask, attend, rotary};
 use crate::fault::fail;
+use crate::mixed::wide;
 use crate::{Mode, Module, init, named};
 
 /// Queries, keys and values projected, split among heads, attended to, joined and projected again: `[.., time, embed_dim]`, batch first.
@@ -131,13 +132,13 @@ impl MultiHeadAttention {
     /// weights of each head before dropout, `[.., heads, queries, keys]`, which cost nothing where they are not used.
     #[track_caller]
     pub fn run(&self, query: &Tensor, key: &Tensor, value: &Tensor, mask: &AttentionMask, mode: &Mode) -> (Tensor, Tensor) {
-        let [q, k, v] = match self.project(query, key, value) {
+        let [q, k, v] = match self.project(query, key, value, mode) {
             Ok(projected) => projected,
             Err(error) => return (error.clone(), error),
         };
         let (q, k, v) = (self.split(&q), self.split(&k), self.split(&v));
         let (q, k) = match self.rotary {
-            Some(base) => (rotary(&q, base), rotary(&k, base)),
+            Some(base) => (rotary(&wide(&q), base), rotary(&wide(&k), base)),
             None => (q, k),
         };
         let mask = mask.clone().and_causal(self.causal);
@@ -152,7 +153,7 @@ impl MultiHeadAttention {
 
     /// Queries, keys and values, projected: one product for self-attention.
     #[track_caller]
-    fn project(&self, query: &Tensor, key: &Tensor, value: &Tensor) -> Result<[Tensor; 3], Tensor> {
+    fn project(&self, query: &Tensor, key: &Tensor, value: &Tensor, mode: &Mode) -> Result<[Tensor; 3], Tensor> {
         if let Some(error) = &self.problem {
             return Err(Tensor::invalid(error.clone()));
         }
@@ -170,9 +171,9 @@ impl MultiHeadAttention {
             _ => return Err(fail("MultiHeadAttention", "the projections' weights have been replaced by others of wrong shapes")),
         };
         if let Some(weight) = packed.filter(|_| query.id() == key.id() && key.id() == value.id()) {
-            let mut all = query.matmul(&weight.t());
+            let mut all = mode.cast(query).matmul(&mode.cast(weight).t());
             if let Some(bias) = &self.in_proj_bias {
-                all = all + bias;
+                all = all + mode.cast(bias);
             }
             return Ok([all.slice(-1, ..embed), all.slice(-1, embed..2 * embed), all.slice(-1, 2 * embed..)]);
         }
@@ -183,9 +184,9 @@ impl MultiHeadAttention {
                 Some(weight) => weight.slice(0, rows.clone()),
                 None => self.in_proj_weight[i].tensor().clone(),
             };
-            *x = x.matmul(&weight.t());
+            *x = mode.cast(x).matmul(&mode.cast(&weight).t());
             if let Some(bias) = &self.in_proj_bias {
-                *x = &*x + bias.slice(0, rows);
+                *x = &*x + mode.cast(&bias.slice(0, rows));
             }
         }
         Ok(projected)

@@ -4,6 +4,7 @@ use noyau_tensor::{Error, Init, Param, Tensor, concat};
 
 use super::super::{check_float, no_parameter, parameter};
 use crate::fault::{fail, finite, positive};
+use crate::mixed::wide;
 use crate::{Mode, Module, init};
 
 /// Sines and cosines of each place at wavelengths from `2 pi` to `10000 * 2 pi`: `[length, dimension]`, f32. Element `2i` of place `t` is
@@ -44,7 +45,7 @@ impl Module for SinusoidalEncoding {
             return error;
         }
         match x.shape()[..] {
-            [.., length, dimension] => x + sinusoidal_encoding(length, dimension),
+            [.., length, dimension] => wide(x) + sinusoidal_encoding(length, dimension),
             _ => fail("SinusoidalEncoding", format!("the input {} has no axes [.., time, features]", x.shape())),
         }
     }
@@ -88,7 +89,9 @@ impl Module for LearnedEncoding {
             return error;
         }
         match (&x.shape()[..], &self.weight.shape()[..]) {
-            (&[.., length, found], &[count, dimension]) if length <= count && found == dimension => x + self.weight.slice(0, ..length),
+            (&[.., length, found], &[count, dimension]) if length <= count && found == dimension => {
+                wide(x) + self.weight.slice(0, ..length)
+            }
             (_, table) => {
                 let message = format!("the table of vectors is {table:?}, [places, features]; the input {} does not fit it", x.shape());
                 fail("LearnedEncoding", message)

@@ -5,6 +5,7 @@ use noyau_tensor::{Error, Param, Result, Tensor};
 use super::super::parameter;
 use super::{affine, by_channel, centred, channels_fault, check, present, scaled};
 use crate::fault::{fail, number};
+use crate::mixed::wide;
 use crate::{Mode, Module, init};
 
 /// Each channel (axis 1) shifted and scaled to mean 0 and variance 1 over all other axes, then `* weight + bias`: `[batch, channels, ..]` of any rank
@@ -130,6 +131,7 @@ impl BatchNorm {
 impl Module for BatchNorm {
     #[track_caller]
     fn forward(&self, x: &Tensor, mode: &Mode) -> Tensor {
+        let x = &wide(x);
         if let Err(error) = check("BatchNorm", self.problem.as_ref(), self.eps, x) {
             return error;
         }

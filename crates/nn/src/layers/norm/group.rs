@@ -4,6 +4,7 @@ use noyau_tensor::{Error, Param, Tensor};
 
 use super::{affine, by_channel, centred, channels_fault, check, present, scaled};
 use crate::fault::fail;
+use crate::mixed::wide;
 use crate::{Mode, Module};
 
 /// The channels (axis 1) of each example in groups of neighbours, each group shifted and scaled to mean 0 and variance 1 over its channels and all later
@@ -51,6 +52,7 @@ impl GroupNorm {
 impl Module for GroupNorm {
     #[track_caller]
     fn forward(&self, x: &Tensor, _: &Mode) -> Tensor {
+        let x = &wide(x);
         if let Err(error) = check("GroupNorm", self.problem.as_ref(), self.eps, x) {
             return error;
         }
@@ -111,6 +113,7 @@ impl InstanceNorm {
 impl Module for InstanceNorm {
     #[track_caller]
     fn forward(&self, x: &Tensor, _: &Mode) -> Tensor {
+        let x = &wide(x);
         if let Err(error) = check("InstanceNorm", self.problem.as_ref(), self.eps, x) {
             return error;
         }

@@ -5,6 +5,7 @@ use noyau_tensor::{Error, Param, Shape, Tensor};
 use super::super::parameter;
 use super::{affine, centred, check, present, scaled};
 use crate::fault::{fail, number};
+use crate::mixed::wide;
 use crate::{Mode, Module, init};
 
 /// The last axes, of the given sizes, shifted and scaled to mean 0 and variance 1, then `* weight + bias`: `[.., normalised..] -> [.., normalised..]`.
@@ -56,6 +57,7 @@ impl LayerNorm {
 impl Module for LayerNorm {
     #[track_caller]
     fn forward(&self, x: &Tensor, _: &Mode) -> Tensor {
+        let x = &wide(x);
         if let Err(error) = check("LayerNorm", self.problem.as_ref(), self.eps, x) {
             return error;
         }
@@ -113,6 +115,7 @@ impl RmsNorm {
 impl Module for RmsNorm {
     #[track_caller]
     fn forward(&self, x: &Tensor, _: &Mode) -> Tensor {
+        let x = &wide(x);
         if let Err(error) = check("RmsNorm", self.problem.as_ref(), self.eps, x) {
             return error;
         }
