@@ -6,6 +6,8 @@
 mod chart;
 #[path = "common/mod.rs"]
 mod common;
+#[path = "common/files.rs"]
+mod files;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -17,7 +19,8 @@ use clap::{Parser, ValueEnum};
 use noyau::prelude::*;
 use plotters::prelude::*;
 
-use chart::{BLUE, Curve, GREY, INK, ORANGE, check_target, text};
+use chart::{BLUE, Curve, GREY, INK, ORANGE, text};
+use files::check_target;
 
 /// Trains a small network on a cloud of points and draws the map that it makes of the plane.
 #[derive(Parser)]

@@ -1,4 +1,4 @@
-//! The example `mnist` as a program: what it prints, and that every mistake is one line on stderr and exit code 1.
+//! The examples that train on MNIST as programs: what they print, and that every mistake is one line on stderr and exit code 1.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -8,25 +8,30 @@ use std::time::SystemTime;
 use serde_json::Value;
 use tempfile::TempDir;
 
-/// The program. `cargo test` has built it; `cargo test --test mnist_cli` has not, or not since its sources changed.
-fn program() -> &'static Path {
-    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
-    PROGRAM.get_or_init(|| {
+/// The folder of the programs. `cargo test` has built them; `cargo test --test mnist_cli` has not, or not since their sources changed.
+fn programs() -> &'static Path {
+    static PROGRAMS: OnceLock<PathBuf> = OnceLock::new();
+    PROGRAMS.get_or_init(|| {
         // This test lies in target/PROFILE/deps.
         let test = std::env::current_exe().expect("a test has a path");
         let folder = test.parent().and_then(Path::parent).expect("two folders above it").join("examples");
-        let program = folder.join(format!("mnist{}", std::env::consts::EXE_SUFFIX));
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         let sources = ["crates", "shaders", "examples"].iter().map(|part| newest(&root.join(part))).max().expect("three folders");
-        if changed(&program) <= sources {
+        if NAMES.iter().any(|name| changed(&folder.join(file(name))) <= sources) {
             let profile: &[&str] = if cfg!(debug_assertions) { &[] } else { &["--release"] };
             let mut build = Command::new(std::env::var("CARGO").unwrap_or_else(|_| "cargo".into()));
-            build.args(["build", "--quiet", "--example", "mnist"]).args(profile).current_dir(root);
+            build.args(["build", "--quiet"]).args(NAMES.iter().flat_map(|name| ["--example", name])).args(profile).current_dir(root);
             let status = build.status().expect("cargo starts");
-            assert!(status.success() && program.exists(), "cargo build --example mnist made no {}", program.display());
+            assert!(status.success() && NAMES.iter().all(|name| folder.join(file(name)).exists()), "cargo build made no {NAMES:?}");
         }
-        program
+        folder
     })
+}
+
+const NAMES: [&str; 3] = ["mnist", "resnet", "transformer"];
+
+fn file(name: &str) -> String {
+    format!("{name}{}", std::env::consts::EXE_SUFFIX)
 }
 
 /// When a file was last written; long ago if it is not there.
@@ -91,9 +96,13 @@ impl Files {
         std::fs::write(self.path(name), bytes).expect("a temporary file");
     }
 
-    /// Runs the program on these files, on the CPU unless `arguments` say otherwise.
+    /// Runs `mnist` on these files, on the CPU unless `arguments` say otherwise.
     fn run(&self, arguments: &[&str]) -> Output {
-        let mut command = Command::new(program());
+        self.run_program("mnist", arguments)
+    }
+
+    fn run_program(&self, name: &str, arguments: &[&str]) -> Output {
+        let mut command = Command::new(programs().join(file(name)));
         command.current_dir(self.folder.path());
         if !arguments.contains(&"--data") {
             command.arg("--data").arg(self.folder.path());
@@ -152,8 +161,12 @@ fn devices_that_are_not_there() {
     let files = Files::new(8);
     files.refuses(&["--device", "gpu:77"], &["gpu:77", "not found"]);
     files.refuses(&["--device", "cuda"], &["cuda", "gpu:N"]);
-    let output =
-        Command::new(program()).env("NOYAU_DEVICE", "cuda").arg("--data").arg(files.folder.path()).output().expect("the program starts");
+    let output = Command::new(programs().join(file("mnist")))
+        .env("NOYAU_DEVICE", "cuda")
+        .arg("--data")
+        .arg(files.folder.path())
+        .output()
+        .expect("the program starts");
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.code() == Some(1) && stderr.contains("cuda") && stderr.contains("gpu:N"), "{stderr}");
 }
@@ -307,6 +320,37 @@ fn convolutional_networks() {
     files.refuses(&["--load", &files.path("w.safetensors").display().to_string()], &["w.safetensors", "weight"]);
     let epochs = |arguments: &[&str]| lines(files.run(&[&["--json"], arguments].concat()))[0]["epochs"].clone();
     assert_eq!([epochs(&["--model", "mlp"]), epochs(&["--model", "cnn"])], [5, 15]);
+}
+
+#[test]
+fn networks_of_their_own() {
+    let files = Files::new(12);
+    for name in ["resnet", "transformer"] {
+        let network = |arguments: &[&str]| files.run_program(name, &[&["--epochs", "2", "--batch-size", "16"], arguments].concat());
+        let output = network(&["--images", "32", "--save", "w.safetensors"]);
+        let text = String::from_utf8(output.stdout).expect("text");
+        assert!(output.status.success(), "{name}: {}", String::from_utf8_lossy(&output.stderr));
+        for part in ["parameters, 4 steps of 16 images on CPU", "epoch 2  train: loss", "\ntest accuracy"] {
+            assert!(text.contains(part), "{name}: `{part}` is not in:\n{text}");
+        }
+        std::fs::remove_file(files.path("w.safetensors")).expect("weights were saved");
+        for (arguments, part) in [
+            (&["--learning-rate", "-1"], "learning rate"),
+            (&["--save", "no/such/folder/w.safetensors"], "no/such/folder"),
+            (&["--images", "0"], "--images"),
+        ] {
+            let output = network(arguments);
+            let stderr = String::from_utf8_lossy(&output.stderr);
+            assert!(
+                output.status.code() == Some(1) && stderr.contains("error: ") && stderr.contains(part),
+                "{name} {arguments:?}: {stderr}"
+            );
+            assert!(
+                !stderr.contains("panicked") && !String::from_utf8_lossy(&output.stdout).contains("epoch 1"),
+                "{name} {arguments:?}: {stderr}"
+            );
+        }
+    }
 }
 
 #[test]

@@ -1,9 +1,8 @@
 //! Pictures: an SVG file, and a chart of curves in it.
 
-use std::fs::OpenOptions;
 use std::path::Path;
 
-use anyhow::{Context, ensure};
+use anyhow::Context;
 use plotters::coord::Shift;
 use plotters::prelude::*;
 
@@ -36,21 +35,6 @@ pub fn save(path: &Path, size: (u32, u32), draw: impl FnOnce(&Area) -> anyhow::R
         area.present()?;
     }
     std::fs::write(path, svg).with_context(|| format!("{}: cannot write the picture", path.display()))
-}
-
-/// Fails if no file could be written there: better told before the training than after it.
-pub fn check_target(path: &Path) -> anyhow::Result<()> {
-    let name = path.display();
-    ensure!(!path.is_dir(), "{name}: this is a folder; give the name of a file to write");
-    ensure!(path.is_file() || !path.exists(), "{name}: this is no ordinary file; give the name of one to write");
-    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    ensure!(folder.is_dir(), "{name}: there is no folder {} to write it to", folder.display());
-    let is_new = !path.exists();
-    OpenOptions::new().append(true).create(true).open(path).with_context(|| format!("{name}: cannot write"))?;
-    if is_new {
-        std::fs::remove_file(path).with_context(|| format!("{name}: cannot write"))?;
-    }
-    Ok(())
 }
 
 /// A line of text.

@@ -3,9 +3,11 @@
 use std::io::{IsTerminal, Write, stderr};
 use std::path::PathBuf;
 
+use anyhow::ensure;
 use clap::Args;
 use noyau::prelude::*;
 
+use crate::files::check_target;
 use crate::say;
 
 /// What can be asked for.
@@ -37,14 +39,20 @@ pub struct Training {
     save: Option<PathBuf>,
 }
 
-/// Trains a model with a one-cycle learning rate, whose highest value is `rate` unless another was asked for, and says how it goes.
+/// Trains a model, made for the shape of an image and the number of classes, with a one-cycle learning rate, whose highest value is `rate` unless
+/// another was asked for, and says how it goes.
 pub fn train<M: Module + 'static, O: Optimizer + 'static>(
     options: &Training,
-    model: M,
+    model: impl FnOnce(&Shape, usize) -> M,
     rate: f64,
     optimizer: impl FnOnce(Schedule) -> O,
 ) -> anyhow::Result<()> {
+    ensure!(options.images != Some(0), "--images 0: there is nothing to learn from");
+    if let Some(file) = &options.save {
+        check_target(file)?;
+    }
     let mnist = Mnist::open(&options.data)?;
+    let model = model(mnist.train.sample_shape(), mnist.classes);
     let images = match options.images {
         Some(count) => mnist.train.subset(0..count.min(mnist.train.len()))?,
         None => mnist.train,

@@ -6,6 +6,8 @@
 mod chart;
 #[path = "../common/mod.rs"]
 mod common;
+#[path = "../common/files.rs"]
+mod files;
 mod mistakes;
 mod model;
 mod options;

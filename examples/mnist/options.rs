@@ -6,7 +6,7 @@ use anyhow::bail;
 use clap::{Parser, ValueEnum};
 use noyau::prelude::*;
 
-use crate::chart::check_target;
+use crate::files::check_target;
 
 /// Trains a network to read the handwritten digits of MNIST, and shows how well it does.
 #[derive(Parser)]

@@ -4,6 +4,8 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+#[path = "../common/files.rs"]
+mod files;
 #[path = "../common/fit.rs"]
 mod fit;
 mod model;
@@ -23,7 +25,8 @@ struct Options {
 
 fn main() -> ExitCode {
     common::start(|options: Options| {
+        let model = |_: &Shape, classes| model::ResNet::new(3, classes);
         // The paper's optimizer, but for the course of its rate.
-        fit::train(&options.training, model::ResNet::new(3, 10), 0.1, |rate| Sgd::new(rate).momentum(0.9).weight_decay(1e-4))
+        fit::train(&options.training, model, 0.1, |rate| Sgd::new(rate).momentum(0.9).weight_decay(1e-4))
     })
 }

@@ -4,6 +4,8 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+#[path = "../common/files.rs"]
+mod files;
 #[path = "../common/fit.rs"]
 mod fit;
 mod model;
@@ -23,6 +25,8 @@ struct Options {
 
 fn main() -> ExitCode {
     common::start(|options: Options| {
-        fit::train(&options.training, model::Classifier::new(28, 28, 10), 0.002, |rate| AdamW::new(rate).weight_decay(0.05))
+        // An image's shape is its rows and columns.
+        let model = |image: &Shape, classes| model::Classifier::new(image[0], image[1], classes);
+        fit::train(&options.training, model, 0.002, |rate| AdamW::new(rate).weight_decay(0.05))
     })
 }
