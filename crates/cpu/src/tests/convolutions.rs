@@ -170,6 +170,27 @@ fn threads_change_nothing() {
     }
 }
 
+/// Poolings and their gradients, of images that their windows do not fill: read through several views.
+#[test]
+fn poolings_of_odd_images() {
+    for (n, h, w, kernel) in [(3, 11, 13, 2), (20, 11, 11, 2), (2, 7, 40, 3), (5, 5, 2, 2), (1, 100, 9, 4)] {
+        let x = Tensor::input(0, [n, 4, h, w], DType::F32);
+        let pooled = [x.max_pool2d(kernel), x.avg_pool2d(kernel)];
+        for y in &pooled {
+            let weights = Tensor::input(1, y.shape().clone(), DType::F32);
+            let gradient = grad(&(y * &weights).sum(), &[&x]).swap_remove(0);
+            let inputs = [(x.shape().clone(), DType::F32), (y.shape().clone(), DType::F32)];
+            let graph = Graph::trace(&inputs, &[y, &gradient], &[]).unwrap();
+            check(
+                apart(compile(&graph, Options::new(Limits::CPU)).unwrap()),
+                12,
+                1e-6,
+                &format!("{n} images of {h} x {w}, windows of {kernel}"),
+            );
+        }
+    }
+}
+
 /// A long sum in parts is the same sum, whichever of its axes the parts are of, and however few elements a part may have.
 #[test]
 fn sums_in_parts() {

@@ -87,6 +87,11 @@ impl Access {
         Access { offset: 0, lines, cols, chain: Vec::new(), limit: usize::MAX }
     }
 
+    /// The first place of a buffer, for all elements.
+    pub(crate) fn everywhere(limit: usize) -> Access {
+        Access { offset: 0, lines: Vec::new(), cols: Vec::new(), chain: Vec::new(), limit }
+    }
+
     /// Forgets axes along which nothing changes in one direction: those of a row, for a value that there is once a row. (Of an axis of no coordinates that
     /// cannot be told otherwise.)
     pub(crate) fn once(&mut self, line: bool, col: bool) {

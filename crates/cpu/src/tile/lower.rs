@@ -235,15 +235,26 @@ impl<'a> Emit<'a> {
         let boxed = |access: &super::access::Access| Box::new(access.clone());
         let (run, extra): (Run, Extra) = match &n.code {
             Code::Const(word) => (transfer::constant, Extra::Word(*word)),
-            Code::Load { operand, access } if access.is_chain() && self.elements(n.form) <= TABLE && access.limit < u32::MAX as usize => {
+            Code::Load { operand, access } if access.is_chain() && self.elements(n.form) <= TABLE && access.limit < i32::MAX as usize => {
                 let (lines, cols) = self.size;
-                (transfer::look_up, Extra::Table { operand: *operand, places: access.table(n.form, lines, cols).into(), width: cols })
+                let places = access.table(n.form, lines, cols);
+                let offsets: Vec<i32> = places.iter().map(|&place| i32::try_from(place).unwrap_or(super::access::NOWHERE)).collect();
+                match Shuffle::new(&offsets, self.request.level) {
+                    Some(shuffle) => {
+                        // Offsets for all that there is, from the buffer's beginning.
+                        let width = if n.form == Form::FULL { cols } else { 0 };
+                        let access = Box::new(super::access::Access::everywhere(access.limit));
+                        let run = Shuffle::run(self.request.level);
+                        (run, Extra::Shuffle { operand: *operand, access, offsets: offsets.into(), shuffle, width })
+                    }
+                    None => (transfer::look_up, Extra::Table { operand: *operand, places: places.into(), width: cols }),
+                }
             }
             Code::Load { operand, access } => match access.pattern(n.form) {
                 Some((access, offsets)) => {
                     let (operand, access, offsets): (_, _, std::sync::Arc<[i32]>) = (*operand, Box::new(access), offsets.into());
                     match Shuffle::new(&offsets, self.request.level) {
-                        Some(shuffle) => (Shuffle::run(self.request.level), Extra::Shuffle { operand, access, offsets, shuffle }),
+                        Some(shuffle) => (Shuffle::run(self.request.level), Extra::Shuffle { operand, access, offsets, shuffle, width: 0 }),
                         None => {
                             let masked = offsets.contains(&super::access::NOWHERE);
                             (transfer::patterned, Extra::Pattern { operand, access, offsets, masked })

@@ -173,7 +173,7 @@ mod x86 {
     /// As for [`super::super::step::Run`]; `line` has the instructions that it needs.
     unsafe fn shuffled(step: &Step, env: &mut Env, tile: &Tile, line: unsafe fn(&Line)) {
         let target = step.target(env, tile);
-        let Extra::Shuffle { operand, access, offsets, shuffle } = &step.extra else { return };
+        let Extra::Shuffle { operand, access, offsets, shuffle, width } = &step.extra else { return };
         let base: *const u32 = env.base(*operand);
         let start = if step.form.col { tile.c0 } else { tile.l0 };
         access.walk(step.form, tile, |number, position, n, place, _| {
@@ -182,7 +182,7 @@ mod x86 {
                 // SAFETY: the program gave the value room for the tile.
                 return unsafe { std::ptr::write_bytes(to, 0, n) };
             };
-            let at = (start + position) % offsets.len();
+            let at = ((tile.l0 + number) * width + start + position) % offsets.len();
             // SAFETY: room as above; all valid places were found inside of the buffer when the plan was loaded.
             unsafe { line(&Line { shuffle, offsets, base, limit: access.limit, place, at, to, count: n }) };
         });

@@ -59,6 +59,8 @@ pub(crate) enum Extra {
         access: Box<Access>,
         offsets: Arc<[i32]>,
         shuffle: Shuffle,
+        /// Coordinates of the pattern from one line to the next; 0 where all lines have the same.
+        width: usize,
     },
     /// In place: operand, place of the origin, steps.
     Pointer {
