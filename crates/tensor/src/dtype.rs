@@ -46,8 +46,8 @@ impl DType {
     pub fn round(self, value: f64) -> f64 {
         match self {
             DType::F32 => f64::from(value as f32),
-            DType::F16 => f16::from_f64(value).to_f64(),
-            DType::BF16 => bf16::from_f64(value).to_f64(),
+            DType::F16 => rounded(value, 11, -24, f16::MAX.to_f64()),
+            DType::BF16 => rounded(value, 8, -133, bf16::MAX.to_f64()),
             DType::I32 | DType::U32 | DType::Bool => value,
         }
     }
@@ -66,6 +66,18 @@ impl DType {
     pub fn is_int(self) -> bool {
         matches!(self, DType::I32 | DType::U32)
     }
+}
+
+/// `value` to so many bits, but to no smaller unit than two to the power of `least`. (The conversion from f64 in `half` looks at the upper 32 bits only, and takes
+/// for a tie what is almost one.)
+fn rounded(value: f64, bits: i32, least: i32, most: f64) -> f64 {
+    if value == 0.0 || !value.is_finite() {
+        return value;
+    }
+    let exponent = (value.to_bits() >> 52 & 0x7ff) as i32 - 1023;
+    let unit = 2f64.powi((exponent - (bits - 1)).max(least));
+    let result = (value / unit).round_ties_even() * unit;
+    if result.abs() > most { f64::INFINITY.copysign(value) } else { result }
 }
 
 impl fmt::Display for DType {
@@ -257,5 +269,39 @@ impl Element for bool {
     }
     fn from_word(word: u32) -> Self {
         word != 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every half is itself; the middle of two goes to the even one, and what is a bit off the middle to the nearer one.
+    #[test]
+    fn halves_round_to_nearest_even() {
+        let of = |dtype: DType, bits: u16| if dtype == DType::F16 { f16::from_bits(bits).to_f64() } else { bf16::from_bits(bits).to_f64() };
+        for dtype in [DType::F16, DType::BF16] {
+            for bits in 0..0x7fffu16 {
+                let (low, high) = (of(dtype, bits), of(dtype, bits + 1));
+                if !high.is_finite() {
+                    continue;
+                }
+                let even = if bits % 2 == 0 { low } else { high };
+                let middle = (low + high) / 2.0;
+                for sign in [1.0, -1.0] {
+                    let round = |x: f64| dtype.round(sign * x).to_bits();
+                    assert_eq!(round(low), (sign * low).to_bits(), "{dtype} {bits:#06x}");
+                    assert_eq!(round(middle), (sign * even).to_bits(), "{dtype} {bits:#06x}");
+                    assert_eq!(round(middle.next_down()), (sign * low).to_bits(), "{dtype} {bits:#06x}");
+                    assert_eq!(round(middle.next_up()), (sign * high).to_bits(), "{dtype} {bits:#06x}");
+                }
+            }
+            // Half a unit beyond the largest.
+            let most = dtype.max_finite();
+            let beyond = if dtype == DType::F16 { 65520.0 } else { most + (of(DType::BF16, 0x7f7f) - of(DType::BF16, 0x7f7e)) / 2.0 };
+            assert_eq!((dtype.round(beyond.next_down()), dtype.round(-beyond)), (most, f64::NEG_INFINITY));
+            assert!(dtype.round(f64::NAN).is_nan() && dtype.round(f64::INFINITY) == f64::INFINITY);
+            assert_eq!((dtype.round(1e-320), dtype.round(-1e-320).is_sign_negative()), (0.0, true));
+        }
     }
 }
