@@ -43,7 +43,11 @@ pub fn cases(list: &mut List) {
 
     list.wide("a sum of a million", Sum(1_000_000), |d| d.positive([1_000_000]).sum());
     // What a driver that stops loops after 65,535 turns makes 262,132 of.
-    list.value("a sum of a million ones", Exact, |d| d.given([1], &[1.0f32]).expand([1_000_000]).sum());
+    list.value("a sum of a million ones", Exact, |d| {
+        // Computed, so that nobody can tell that they are equal.
+        let mask = d.given([1], &[0u32]);
+        (d.given([1], &[1.0f32]) + Tensor::arange(1_000_000).logical_and(&mask).to(DType::F32)).sum()
+    });
     list.wide("a mean of 1,000,003", Sum(1_000_003), |d| d.positive([1_000_003]).mean());
     list.value("a maximum of 1,000,003", Exact, |d| d.range([1_000_003], -5.0, -1.0).max(&[]));
     list.value("a minimum of 300,007 integers", Exact, |d| d.ints([300_007], i32::MIN, i32::MAX).min(&[]));

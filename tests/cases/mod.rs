@@ -8,6 +8,7 @@ mod arrange;
 mod composite;
 mod convolution;
 mod data;
+mod edges;
 mod einsum;
 mod elementwise;
 mod half;
@@ -217,6 +218,7 @@ pub fn all() -> Vec<Case> {
     scan::cases(&mut list);
     sorting::cases(&mut list);
     resize::cases(&mut list);
+    edges::cases(&mut list);
     half::cases(&mut list);
     let mut cases = list.0;
     if let Ok(part) = std::env::var("NOYAU_CASE") {

@@ -36,13 +36,19 @@ impl Options {
 /// Compiles a graph. Fails when a tensor is larger than the device's buffers may be.
 pub fn compile(graph: &Graph, options: Options) -> Result<Plan> {
     let graph = prepare(graph, options)?;
-    let mut fuse_options = FuseOptions { off: !options.fuse, cuts: HashSet::new() };
+    let mut fuse_options = FuseOptions { off: !options.fuse, ..FuseOptions::default() };
+    let mut parts = 0;
     loop {
         let fusion = fuse(&graph, &fuse_options);
         match plan(&graph, &fusion, &options.limits)? {
             Planned::Ready(plan) => return Ok(plan),
             // A kernel with too many operands is cut in the middle, and everything grouped anew.
             Planned::Cut(node) if fuse_options.cuts.insert(node) => {}
+            // One with too many results, whose values are all stored, gives half of its nodes to another.
+            Planned::Part(nodes) => {
+                parts += 1;
+                fuse_options.parts.extend(nodes.into_iter().map(|node| (node, parts)));
+            }
             Planned::Cut(node) => return Err(Error::Internal(format!("%{} was cut twice", node.0))),
         }
     }
@@ -57,6 +63,7 @@ pub fn prepare(graph: &Graph, options: Options) -> Result<Graph> {
 enum Planned {
     Ready(Plan),
     Cut(NodeId),
+    Part(Vec<NodeId>),
 }
 
 /// Buffers of a plan in the making.
@@ -124,12 +131,19 @@ fn plan(graph: &Graph, fusion: &Fusion, limits: &Limits) -> Result<Planned> {
         if let Some(Lowered { kernel, cuts }) = &lowered {
             let bound = bindings(kernel, &table.buffers, limits);
             if bound > limits.max_bindings {
-                let Some(&cut) = cuts.get(cuts.len() / 2) else {
+                if let Some(&cut) = cuts.get(cuts.len() / 2) {
+                    return Ok(Planned::Cut(cut));
+                }
+                let elementwise = |id: &&NodeId| graph.node(**id).op.is_elementwise();
+                let maps: Vec<NodeId> = fusion.groups[group].members.iter().filter(elementwise).copied().collect();
+                // Beside a reduction or a product, a single one can go too.
+                let alone = maps.len() == fusion.groups[group].members.len();
+                if maps.len() < 1 + usize::from(alone) {
                     let message =
                         format!("the kernel {} needs {bound} buffers at once, the device binds {}", kernel.name, limits.max_bindings);
                     return Err(Error::Expression { op: kernel.name.clone(), message, location: kernel.location });
-                };
-                return Ok(Planned::Cut(cut));
+                }
+                return Ok(Planned::Part(maps[maps.len() / 2..].to_vec()));
             }
         }
         kernels.push(lowered.map(|l| l.kernel));

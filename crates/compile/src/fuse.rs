@@ -29,6 +29,8 @@ pub struct Group {
     pub row: Index,
     /// The nodes, operands first.
     pub members: Vec<NodeId>,
+    /// Which of [`FuseOptions::parts`] its elementwise nodes are, 0 for those of no part.
+    part: usize,
     /// Groups whose nodes these need.
     needs: BTreeSet<usize>,
 }
@@ -66,6 +68,8 @@ pub struct FuseOptions {
     pub off: bool,
     /// Nodes that must end their group: where a kernel had too many operands.
     pub cuts: HashSet<NodeId>,
+    /// Elementwise nodes that share groups with those of the same part only: where a kernel had too many results, all of which are stored.
+    pub parts: HashMap<NodeId, usize>,
 }
 
 /// A group's members at most: keeps kernels readable and their compilation quick.
@@ -132,7 +136,8 @@ impl Fuser<'_> {
     fn new_group(&mut self, id: NodeId, kind: GroupKind, space: Vec<usize>, outer: usize) {
         let full = Index::identity(&space);
         let row = full.clone();
-        self.open(id, Group { kind, space, outer, full: full.clone(), row, members: Vec::new(), needs: BTreeSet::new() }, full);
+        let part = self.part_of(id);
+        self.open(id, Group { kind, space, outer, full: full.clone(), row, members: Vec::new(), part, needs: BTreeSet::new() }, full);
     }
 
     fn open(&mut self, id: NodeId, group: Group, place: Index) {
@@ -170,6 +175,10 @@ impl Fuser<'_> {
         false
     }
 
+    fn part_of(&self, id: NodeId) -> usize {
+        self.options.parts.get(&id).copied().unwrap_or(0)
+    }
+
     /// Whether a node may become part of a group: there is room, and nothing that it needs besides needs the group.
     fn may_join(&self, id: NodeId, group: usize) -> bool {
         let others = self.needs_of(id).into_iter().filter(|&n| n != group);
@@ -181,7 +190,10 @@ impl Fuser<'_> {
         if !self.options.off {
             // Groups that hold more than elementwise nodes first: those nodes cannot be computed again elsewhere, so staying beside them saves a store. Of
             // these the latest, which most likely has the other operands already.
-            let mut groups: Vec<usize> = self.needs_of(id).into_iter().collect();
+            // What has been parted from its operands' groups stays with its like, whatever the operands.
+            let part = self.part_of(id);
+            let near: Vec<usize> = if part == 0 { self.needs_of(id).into_iter().collect() } else { (0..self.fusion.groups.len()).collect() };
+            let mut groups: Vec<usize> = near.into_iter().filter(|&g| self.fusion.groups[g].part == part).collect();
             groups.sort_by_key(|&g| (self.fusion.groups[g].kind == GroupKind::Map, std::cmp::Reverse(g)));
             for group in groups {
                 if let Some(place) = self.aligned_place(id, group)
@@ -200,7 +212,7 @@ impl Fuser<'_> {
     fn merge_operands(&mut self, id: NodeId, group: usize) {
         for other in self.needs_of(id) {
             let (a, b) = (&self.fusion.groups[group], &self.fusion.groups[other]);
-            let alike = other != group && a.kind == GroupKind::Map && b.kind == GroupKind::Map && a.space == b.space && a.full == b.full;
+            let alike = other != group && a.part == b.part && a.kind == GroupKind::Map && b.kind == GroupKind::Map && a.space == b.space && a.full == b.full;
             let room = a.members.len() + b.members.len() <= MAX_MEMBERS;
             let aligned = alike && self.is_aligned(id, other, &a.full);
             // What the group needs in other ways than the node's own operand.
@@ -305,7 +317,7 @@ impl Fuser<'_> {
         }
         self.open(
             id,
-            Group { kind: GroupKind::Rows, space, outer, full, row: row.clone(), members: Vec::new(), needs: BTreeSet::new() },
+            Group { kind: GroupKind::Rows, space, outer, full, row: row.clone(), members: Vec::new(), part: 0, needs: BTreeSet::new() },
             row,
         );
     }
