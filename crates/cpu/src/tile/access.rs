@@ -268,6 +268,19 @@ impl Access {
         table
     }
 
+    /// For all elements of a space of the given form, whether there is a place.
+    pub(crate) fn validity(&self, form: Form, lines: usize, cols: usize) -> Vec<u32> {
+        let size = (if form.line { lines } else { 1 }) * if form.col { cols } else { 1 };
+        let width = if form.col { cols } else { size };
+        let mut valid = vec![0; size];
+        self.walk(form, &Tile { l0: 0, lines, c0: 0, cols }, |line, position, n, place, stride| {
+            for (i, to) in valid[line * width + position..][..n].iter_mut().enumerate() {
+                *to = place.is_some_and(|p| self.follow(p + i as isize * stride).is_some()).into();
+            }
+        });
+        valid
+    }
+
     /// The place in the buffer for a place that [`Access::walk`] gave.
     pub(crate) fn follow(&self, place: isize) -> Option<usize> {
         let mut place = place;

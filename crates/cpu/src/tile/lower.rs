@@ -267,6 +267,10 @@ impl<'a> Emit<'a> {
                 (transfer::gather, Extra::Gather { operand: *operand, access: boxed(access), stride: *stride, len: *len })
             }
             Code::Place(access) => (transfer::places, Extra::At { operand: 0, access: boxed(access) }),
+            Code::Valid(access) if access.is_chain() && self.elements(n.form) <= TABLE => {
+                let (lines, cols) = self.size;
+                (transfer::known, Extra::Table { operand: 0, places: access.validity(n.form, lines, cols).into(), width: cols })
+            }
             Code::Valid(access) => (transfer::valid, Extra::At { operand: 0, access: boxed(access) }),
             Code::Run(run, extra) => (*run, extra.clone()),
             Code::Reduce(op, dtype) => {

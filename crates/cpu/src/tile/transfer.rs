@@ -104,9 +104,33 @@ pub(crate) unsafe fn patterned(step: &Step, env: &mut Env, tile: &Tile) {
 
 /// A load through several views, at places that were worked out beforehand.
 pub(crate) unsafe fn look_up(step: &Step, env: &mut Env, tile: &Tile) {
-    let target = step.target(env, tile);
-    let Extra::Table { operand, places, width } = &step.extra else { return };
+    let Extra::Table { operand, .. } = &step.extra else { return };
     let base: *const u32 = env.base(*operand);
+    // SAFETY: the caller's promise.
+    unsafe {
+        tabled(step, env, tile, |words, places| {
+            for (word, &place) in words.iter_mut().zip(places) {
+                // Places were found inside of the buffer.
+                *word = if place == u32::MAX { 0 } else { *base.add(place as usize) };
+            }
+        });
+    }
+}
+
+/// Words that were worked out beforehand.
+pub(crate) unsafe fn known(step: &Step, env: &mut Env, tile: &Tile) {
+    // SAFETY: the caller's promise.
+    unsafe { tabled(step, env, tile, |words, known| words.copy_from_slice(known)) };
+}
+
+/// Calls `f` with each line of the result and of the table.
+///
+/// # Safety
+/// As for [`super::step::Run`].
+#[inline(always)]
+unsafe fn tabled(step: &Step, env: &mut Env, tile: &Tile, f: impl Fn(&mut [u32], &[u32])) {
+    let target = step.target(env, tile);
+    let Extra::Table { places, width, .. } = &step.extra else { return };
     let (lines, n) = match (step.form.line, step.form.col) {
         (true, true) => (tile.lines, tile.cols),
         (true, false) => (1, tile.lines),
@@ -119,11 +143,7 @@ pub(crate) unsafe fn look_up(step: &Step, env: &mut Env, tile: &Tile) {
             (false, _) => tile.c0,
         };
         // SAFETY: the program gave the value room for the tile.
-        let words = unsafe { run_mut(target, line, 0, n) };
-        for (word, &place) in words.iter_mut().zip(&places[first..first + n]) {
-            // SAFETY: places were found inside of the buffer.
-            *word = if place == u32::MAX { 0 } else { unsafe { *base.add(place as usize) } };
-        }
+        f(unsafe { run_mut(target, line, 0, n) }, &places[first..first + n]);
     }
 }
 
