@@ -4,7 +4,7 @@
 //! function amplifies an error, so that a device's distance from the oracle is a few roundings an operation.
 
 use noyau::tensor::{concat, stack};
-use noyau::{Array, DType, Param, Shape, Tensor};
+use noyau::{Array, ConvOptions, DType, Param, Shape, Tensor};
 use proptest::prelude::*;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -65,7 +65,7 @@ impl Program {
         let size = x.shape().get(axis).copied().unwrap_or(1);
         // With no axis to work on, one is made.
         let with_axis = || if x.rank() == 0 { x.unsqueeze(0) } else { x.clone() };
-        match op % 24 {
+        match op % 30 {
             0 => x.tanh(),
             1 => x.sin(),
             2 => -x,
@@ -112,11 +112,43 @@ impl Program {
                 let x = with_axis();
                 Tensor::iota(x.shape(), signed).lt((detail % 5) as u32).where_(&x, x.tanh())
             }
+            24 => {
+                // Each row of the last axis by itself, a filter made of the other tensor.
+                let (x, y) = (
+                    if x.rank() == 0 { x.reshape([1, 1, 1]) } else { x.reshape([1, x.numel() / last(x), last(x)]) },
+                    y.reshape([y.numel()]),
+                );
+                let (rows, width) = (x.shape()[1], x.shape()[2]);
+                let k = width.min(y.numel()).min(1 + detail % 3);
+                let filter = y.slice(0, ..k).reshape([1, 1, k]).expand([rows, 1, k]);
+                let options = ConvOptions::new().groups(rows).padding(detail / 3 % 3).stride(1 + detail / 9 % 3);
+                x.conv1d(&filter, &options) * (1.0 / k as f32)
+            }
+            25 => {
+                // All rows into each of two channels.
+                let m = x.reshape([1, x.numel() / size, size]);
+                let filter = stack(&[&m, &m.flip(&[1])], 0).reshape([2, x.numel() / size, size]);
+                m.conv1d(&filter, &ConvOptions::new().padding(size / 2).dilation(1 + detail % 2)) * (1.0 / x.numel() as f32)
+            }
+            26 => {
+                // Two thirds of the places get what others have, and one place beyond the end gets nothing.
+                let x = with_axis();
+                let index = Tensor::iota(x.shape(), signed) * 3u32 % (size as u32 + 1);
+                (&x + Tensor::zeros(x.shape()).scatter_add(signed, &index, &x) * (1.0 / 3.0)) * 0.5
+            }
+            27 => with_axis().cumsum(signed) * (1.0 / size as f32),
+            28 if !self.smooth => with_axis().sort(signed, detail.is_multiple_of(2)).0,
+            29 => x.unsqueeze(-1).repeat_interleave(1 + detail % 2, -1).mean_axes(&[-1]),
             22 if !self.smooth => with_axis().max(&[signed]),
             23 if !self.smooth => meet(&x.relu(), &y.abs(), |x, y| x.minimum(y)),
             _ => x.cos() * 0.5,
         }
     }
+}
+
+/// The size of the last axis, 1 if there is none.
+fn last(x: &Tensor) -> usize {
+    x.shape().last().copied().unwrap_or(1)
 }
 
 /// Joins two tensors by a function of each element: as they are where they broadcast, else the first with the mean of the second.

@@ -1,6 +1,7 @@
 //! What the integration tests share: the GPUs there are, the oracle, and how exact is exact enough.
 #![allow(dead_code)] // Each file of tests uses a part of it.
 
+pub mod agree;
 pub mod checks;
 pub mod gpus;
 pub mod reference;
