@@ -1,4 +1,4 @@
-//! Sizes beyond what one loop, one dimension of a grid, one kernel's bindings or one buffer takes, on the CPU and on every GPU; and the sign of zero.
+//! Sizes beyond what one loop, one dimension of a grid, one kernel's bindings or one buffer takes, on the CPU and every GPU; the sign of zero.
 //!
 //! Small shapes are in the case list (`cases/edges.rs`), and so is what IEEE says of infinities and NaN.
 

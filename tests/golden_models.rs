@@ -1,5 +1,5 @@
-//! Whole networks against PyTorch's own modules in f64 (`reference/golden.py`): losses, output, every gradient, and every parameter and buffer after three
-//! steps of Adam. PyTorch's values go into noyau's modules by PyTorch's names.
+//! Whole networks against PyTorch's own modules in f64 (`reference/golden.py`): losses, output, every gradient, and every parameter and
+//! buffer after three steps of Adam. PyTorch's values go into noyau's modules by PyTorch's names.
 
 mod cases;
 mod support;
@@ -205,7 +205,7 @@ fn the_oracle_trains_as_pytorch_does() {
     }
 }
 
-/// Some dozen functions in a row, forward and back, each within 32 units of rounding or less, of which most cancel; measured, the worst is half of this.
+/// Some dozen functions in a row, forward and back, each within 32 units of rounding or less, of which most cancel. Measured: half of this.
 const BOUND: f64 = 64.0 / (1 << 24) as f64;
 
 fn check(device: &Device, called: &str, fuse: bool) {

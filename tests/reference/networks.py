@@ -109,10 +109,12 @@ def pooling():
 
 
 def normalisation():
-    own = lambda train: lambda w, b, m, v, x: F.batch_norm(x, m.detach().clone() if train else m, v.detach().clone() if train else v, w, b, train)
-    yield "layer: batch norm of vectors, training", own(True)
+    def trained(w, b, m, v, x):
+        return F.batch_norm(x, m.detach().clone(), v.detach().clone(), w, b, True)
+
+    yield "layer: batch norm of vectors, training", trained
     yield "layer: batch norm of vectors, evaluation", explicit_batch_norm
-    yield "layer: batch norm of maps, training", own(True)
+    yield "layer: batch norm of maps, training", trained
     yield "layer: batch norm of maps, evaluation", explicit_batch_norm
     yield "layer: batch norm without anything of its own, evaluation", lambda x: F.batch_norm(x, None, None, training=True)
     yield "layer: batch norm far from 0", lambda x: F.batch_norm(x, None, None, training=True)
@@ -217,7 +219,11 @@ def attention():
     closed = "layer: attention with a closed key by a large negative number"
     yield closed, lambda q, k, v, bias: dot(q, k, v, bias)
     yield "layer: learned encoding", lambda w, x: x + w[:5]
-    yield "attention", lambda q, k, v: dot(*(t.reshape(4, 2, 3).transpose(0, 1) for t in (q, k, v)), is_causal=True, scale=1 / ROOT).transpose(0, 1).reshape(4, 6)
+    def of_heads(*p):
+        q, k, v = (t.reshape(4, 2, 3).transpose(0, 1) for t in p)
+        return dot(q, k, v, is_causal=True, scale=1 / ROOT).transpose(0, 1).reshape(4, 6)
+
+    yield "attention", of_heads
     causal = torch.ones(5, 5, dtype=torch.bool).tril()
     yield "causal attention", lambda q, k, v: dot(q, k, v, causal, scale=1.0)
 

@@ -192,7 +192,8 @@ impl Fuser<'_> {
             // these the latest, which most likely has the other operands already.
             // What has been parted from its operands' groups stays with its like, whatever the operands.
             let part = self.part_of(id);
-            let near: Vec<usize> = if part == 0 { self.needs_of(id).into_iter().collect() } else { (0..self.fusion.groups.len()).collect() };
+            let near: Vec<usize> =
+                if part == 0 { self.needs_of(id).into_iter().collect() } else { (0..self.fusion.groups.len()).collect() };
             let mut groups: Vec<usize> = near.into_iter().filter(|&g| self.fusion.groups[g].part == part).collect();
             groups.sort_by_key(|&g| (self.fusion.groups[g].kind == GroupKind::Map, std::cmp::Reverse(g)));
             for group in groups {
@@ -212,7 +213,12 @@ impl Fuser<'_> {
     fn merge_operands(&mut self, id: NodeId, group: usize) {
         for other in self.needs_of(id) {
             let (a, b) = (&self.fusion.groups[group], &self.fusion.groups[other]);
-            let alike = other != group && a.part == b.part && a.kind == GroupKind::Map && b.kind == GroupKind::Map && a.space == b.space && a.full == b.full;
+            let alike = other != group
+                && a.part == b.part
+                && a.kind == GroupKind::Map
+                && b.kind == GroupKind::Map
+                && a.space == b.space
+                && a.full == b.full;
             let room = a.members.len() + b.members.len() <= MAX_MEMBERS;
             let aligned = alike && self.is_aligned(id, other, &a.full);
             // What the group needs in other ways than the node's own operand.
