@@ -6,7 +6,10 @@ use noyau::{ConvOptions, DType, Tensor};
 
 use super::{Class, Class::*, List};
 
-const TYPES: [(DType, fn(usize) -> Class); 2] = [(DType::F16, F16), (DType::BF16, BF16)];
+/// How exact a sum of so many terms must be.
+type Exactness = fn(usize) -> Class;
+
+const TYPES: [(DType, Exactness); 2] = [(DType::F16, F16), (DType::BF16, BF16)];
 
 /// A function of tensors of halves, given as many f32 parameters as it wants.
 type Function = fn(&[Tensor]) -> Tensor;

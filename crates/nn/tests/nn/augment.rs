@@ -99,7 +99,7 @@ fn spots(augment: RandomAffine, spot: [f64; 2]) -> Vec<([f64; 2], f64)> {
         ([mean(&|i| from_centre(i % WIDTH, WIDTH)), mean(&|i| from_centre(i / WIDTH, HEIGHT))], mass)
     };
     let before = of(&image).1;
-    found.chunks(HEIGHT * WIDTH).map(|image| of(image)).map(|(at, mass)| (at, mass / before)).collect()
+    found.chunks(HEIGHT * WIDTH).map(of).map(|(at, mass)| (at, mass / before)).collect()
 }
 
 /// All values lie in the range, and some near either end, about as many above its middle as below.
@@ -153,6 +153,13 @@ fn nothing_moves_in_evaluation() {
     // No images are no mistake.
     let none = augment.forward(&Tensor::zeros([0, 1, 3, 3]), &Mode::train());
     assert!(none.error().is_none() && none.shape()[..] == [0, 1, 3, 3]);
+}
+
+#[test]
+fn halves_are_sampled_in_f32() {
+    let x = Tensor::iota([1, 1, 2, 4], 3).to(DType::F16);
+    let moved = RandomAffine::new(30.0).forward(&x, &Mode::train());
+    assert_eq!((moved.dtype(), &moved.shape()[..]), (DType::F32, &[1, 1, 2, 4][..]), "{moved:?}");
 }
 
 /// One row, one column, one pixel: there is nothing to divide by.
