@@ -6,7 +6,7 @@ use noyau::{ConvOptions, DType, Tensor};
 
 use super::{Class, Class::*, List};
 
-/// How exact a sum of so many terms must be.
+/// How exact a result of so many roundings must be.
 type Exactness = fn(usize) -> Class;
 
 const TYPES: [(DType, Exactness); 2] = [(DType::F16, F16), (DType::BF16, BF16)];
