@@ -8,6 +8,7 @@ use std::f64::consts::PI;
 use noyau_tensor::{DType, Error, Result, Shape, Tensor, concat};
 
 use crate::fault::{fail, finite, not_negative, number, positive};
+use crate::mixed::wide;
 use crate::{Mode, Module};
 
 /// In training, each image of `[batch, channels, height, width]` (f32) is turned, scaled and shifted by amounts of its own, zeros coming in from
@@ -136,7 +137,7 @@ fn coordinates(frame: &Shape, axis: usize, align_corners: bool) -> Tensor {
 }
 
 /// Images `[batch, channels, height, width]` at the places of a grid `[batch, rows, columns, 2]`, both f32: `[batch, channels, rows, columns]`.
-/// PyTorch's `grid_sample` with its defaults, bilinear between pixels and 0 outside of the image.
+/// PyTorch's `grid_sample` with its defaults, bilinear between pixels and 0 outside of the image. Halves are sampled in f32, which the result is.
 ///
 /// A grid's last axis is first across, then down, from -1 to 1; [`affine_grid`] says of what, and makes such grids. The gradient reaches images and grid.
 ///
@@ -153,10 +154,12 @@ pub fn grid_sample(x: &Tensor, grid: &Tensor, align_corners: bool) -> Tensor {
     let &[places, rows, columns, 2] = &grid.shape()[..] else {
         return fail("grid_sample", format!("the grid {} is not [batch, rows, columns, 2]", grid.shape()));
     };
-    if places != batch || grid.dtype() != DType::F32 {
+    if places != batch || !grid.dtype().is_float() {
         let message = format!("a grid of {}{} for images {}: needs f32[{batch}, rows, columns, 2]", grid.dtype(), grid.shape(), x.shape());
         return fail("grid_sample", message);
     }
+    // Halves have too few digits for places.
+    let (x, grid) = (&wide(x), &wide(grid));
     // A frame of zeros, so that every place at or beyond the edges lies between two pixels as those inside do.
     let (framed_height, framed_width) = (height + 2, width + 2);
     let framed = x.pad(&[(0, 0), (0, 0), (1, 1), (1, 1)], 0.0).reshape([batch, channels, framed_height * framed_width]);
@@ -198,7 +201,7 @@ fn image<'a>(op: &str, x: &'a Tensor) -> Result<&'a [usize; 4], Tensor> {
         return Err(x.clone());
     }
     match <&[usize; 4]>::try_from(&x.shape()[..]) {
-        Ok(shape) if x.dtype() == DType::F32 => Ok(shape),
+        Ok(shape) if x.dtype().is_float() => Ok(shape),
         _ => Err(fail(op, format!("the images {}{} are not f32[batch, channels, height, width]", x.dtype(), x.shape()))),
     }
 }
