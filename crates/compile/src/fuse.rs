@@ -5,7 +5,8 @@
 //!    coordinate needs only that coordinate (an epilogue, or another stage of a row).
 //! 2. *Stored nodes*: what other kernels need is either written to a buffer or, where that is cheaper, computed again by each of them.
 //!
-//! Fusion never changes a value: gradients are in the graph already, and every node is computed as it would be alone.
+//! Fusion never changes what is computed: gradients are in the graph already, and every node is computed as it would be alone, but for the order in which a sum's
+//! terms are added (a row that is made where it is summed may be walked in another order than one that is stored).
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
