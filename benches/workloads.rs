@@ -1,7 +1,9 @@
-//! Training steps, timed by criterion: `cargo bench`, or `cargo bench -- w4` for some. On the CPU, and on the GPU that `NOYAU_DEVICE` names.
+//! Training steps, timed by criterion: `cargo bench`, or `cargo bench -- w4` for some. On the CPU, and on the GPU that `NOYAU_DEVICE`
+//! names.
 //!
-//! W2 is the MNIST MLP 784-512-256-10 (SGD 0.05, momentum 0.9); W3 the MNIST CNN of two convolutions (3x3x16 and 3x3x32, same size, each with ReLU and
-//! max-pooling by 2) and two linear layers (1568-128-10), trained like W2; W4 the MLP 2-8-8-1 (tanh, squared loss, SGD 0.03, batch 32).
+//! W2 is the MNIST MLP 784-512-256-10 (SGD 0.05, momentum 0.9); W3 the MNIST CNN of two convolutions (3x3x16 and 3x3x32, same size, each
+//! with ReLU and max-pooling by 2) and two linear layers (1568-128-10), trained like W2; W4 the MLP 2-8-8-1 (tanh, squared loss, SGD 0.03,
+//! batch 32).
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use noyau::prelude::*;

@@ -94,7 +94,8 @@ fn learns(name: &str, model: &dyn Module, optimizer: &dyn Optimizer, batch: usiz
     ));
     assert!(run.losses.iter().all(|loss| loss.is_finite()), "{name}: {:?}", run.losses);
     assert!(last < share * first, "{name} does not learn: {first} to {last}");
-    // Of at least twenty batches each would be 50 KiB if it were kept, a step's values many times that; the allocator's own changes of mind are less.
+    // Of at least twenty batches each would be 50 KiB if it were kept, a step's values many times that; the allocator's own changes of mind
+    // are less.
     assert!(run.growth.is_none_or(|bytes| bytes < 768 << 10), "{name}: the process grew by {growth}");
 }
 
@@ -178,9 +179,10 @@ fn a_transformer_is_the_same_on_gpus() {
 
 #[test]
 fn the_small_convolutional_network_is_the_same_on_gpus() {
-    // With dropout: its mask is counted, not stored, and has to be the same everywhere. Optimizer and rate are those of `mnist --model cnn`. A hundred
-    // steps of 128 stay within 1e-3 too; that much is not promised for every rate and seed: where two pixels of a pooling window are nearly equal,
-    // roundings choose, and on one and the same CPU weights begun one last digit apart then end as far from each other as two devices do.
+    // With dropout: its mask is counted, not stored, and has to be the same everywhere. Optimizer and rate are those of `mnist --model
+    // cnn`. A hundred steps of 128 stay within 1e-3 too; that much is not promised for every rate and seed: where two pixels of a pooling
+    // window are nearly equal, roundings choose, and on one and the same CPU weights begun one last digit apart then end as far from each
+    // other as two devices do.
     let make = || -> (Box<dyn Module>, Box<dyn Optimizer>) { (Box::new(mnist::cnn(&image(), 10)), Box::new(Adam::new(3e-3))) };
     agrees("CNN", make, setting("NOYAU_BATCH", 16), setting("NOYAU_GPU_STEPS", 6));
 }

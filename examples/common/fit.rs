@@ -39,8 +39,8 @@ pub struct Training {
     save: Option<PathBuf>,
 }
 
-/// Trains a model, made for the shape of an image and the number of classes, with a one-cycle learning rate, whose highest value is `rate` unless
-/// another was asked for, and says how it goes.
+/// Trains a model, made for the shape of an image and the number of classes, with a one-cycle learning rate, whose highest value is `rate`
+/// unless another was asked for, and says how it goes.
 pub fn train<M: Module + 'static, O: Optimizer + 'static>(
     options: &Training,
     model: impl FnOnce(&Shape, usize) -> M,

@@ -13,7 +13,8 @@ pub fn mlp(pixels: usize, classes: usize) -> Sequential {
         .then(Linear::new(256, classes))
 }
 
-/// The small network of Keras's example "Simple MNIST convnet" (Chollet, 2015), its weights begun as Keras does: 34,826 parameters for MNIST.
+/// The small network of Keras's example "Simple MNIST convnet" (Chollet, 2015), its weights begun as Keras does: 34,826 parameters for
+/// MNIST.
 pub fn cnn(image: &Shape, classes: usize) -> Sequential {
     // A convolution without padding takes two pixels off each axis, pooling leaves half.
     let left: usize = image.iter().map(|size| (size.saturating_sub(2) / 2).saturating_sub(2) / 2).product();
@@ -30,8 +31,8 @@ pub fn cnn(image: &Shape, classes: usize) -> Sequential {
         .then(Linear::new(left * 64, classes).init(init::xavier_uniform(1.0)).bias_init(init::zeros()))
 }
 
-/// Five convolutions with batch normalisation on images that are moved a little at each step; the mean of each channel says what it has found.
-/// Most of the work is done on small maps: the first pooling comes at once.
+/// Five convolutions with batch normalisation on images that are moved a little at each step; the mean of each channel says what it has
+/// found. Most of the work is done on small maps: the first pooling comes at once.
 pub fn best(image: &Shape, classes: usize) -> Sequential {
     let net = grey(image).then(RandomAffine::new(10.0).translate(0.1, 0.1).scale(0.9, 1.1));
     let net = block(net, 1, 16).then(MaxPool2d::new(2));

@@ -5,8 +5,8 @@
 use noyau::nn::init::{self, Fan};
 use noyau::prelude::*;
 
-/// `6 n + 2` layers for grey images `[batch, height, width]`: a convolution, three stages of `n` blocks at 16, 32 and 64 channels, each stage but the
-/// first at half the height and width, the mean of each channel, and a linear layer.
+/// `6 n + 2` layers for grey images `[batch, height, width]`: a convolution, three stages of `n` blocks at 16, 32 and 64 channels, each
+/// stage but the first at half the height and width, the mean of each channel, and a linear layer.
 pub struct ResNet {
     first: Conv2d,
     norm: BatchNorm2d,

@@ -5,8 +5,8 @@ use noyau::prelude::*;
 /// The features of each row.
 const WIDTH: usize = 64;
 
-/// For grey images `[batch, rows, columns]`: each row becomes 64 features, to which its place adds its own; four layers with four heads look at all
-/// rows; what they found, averaged over the rows, names the class.
+/// For grey images `[batch, rows, columns]`: each row becomes 64 features, to which its place adds its own; four layers with four heads
+/// look at all rows; what they found, averaged over the rows, names the class.
 pub struct Classifier {
     rows: Linear,
     places: LearnedEncoding,

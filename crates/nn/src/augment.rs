@@ -1,7 +1,7 @@
 //! Images moved at random while a model is being trained, and the sampling at fractional places that this takes.
 //!
-//! All of it is part of the step, so that it runs where the model runs: numbers are drawn anew at each step from the session's seed, and no image
-//! passes through the host.
+//! All of it is part of the step, so that it runs where the model runs: numbers are drawn anew at each step from the session's seed, and no
+//! image passes through the host.
 
 use std::f64::consts::PI;
 
@@ -11,12 +11,12 @@ use crate::fault::{fail, finite, not_negative, number, positive};
 use crate::mixed::wide;
 use crate::{Mode, Module};
 
-/// In training, each image of `[batch, channels, height, width]` (f32) is turned, scaled and shifted by amounts of its own, zeros coming in from
-/// outside; in evaluation nothing happens. torchvision's `RandomAffine` with bilinear sampling, of batches.
+/// In training, each image of `[batch, channels, height, width]` (f32) is turned, scaled and shifted by amounts of its own, zeros coming in
+/// from outside; in evaluation nothing happens. torchvision's `RandomAffine` with bilinear sampling, of batches.
 ///
-/// An image is turned about its centre by an angle from `-degrees..degrees`, scaled by a factor from `least..most` and then shifted by up to
-/// `horizontal` of its width and `vertical` of its height to either side, all uniform. The numbers are drawn on the device, other ones at each step,
-/// the same ones for the same seed.
+/// An image is turned about its centre by an angle from `-degrees..degrees`, scaled by a factor from `least..most` and then shifted by up
+/// to `horizontal` of its width and `vertical` of its height to either side, all uniform. The numbers are drawn on the device, other ones
+/// at each step, the same ones for the same seed.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct RandomAffine {
     degrees: f64,
@@ -96,11 +96,11 @@ impl Module for RandomAffine {
     }
 }
 
-/// The places that a map `[batch, 2, 3]` (f32) gives for each pixel of images `[batch, channels, height, width]`: `[batch, height, width, 2]`, first
-/// across, then down, as [`grid_sample`] takes them. PyTorch's `affine_grid`.
+/// The places that a map `[batch, 2, 3]` (f32) gives for each pixel of images `[batch, channels, height, width]`:
+/// `[batch, height, width, 2]`, first across, then down, as [`grid_sample`] takes them. PyTorch's `affine_grid`.
 ///
-/// Coordinates are -1 at the left and upper end of an image and 1 at the right and lower end. The ends are the edges of the outermost pixels, or
-/// their centres if `align_corners`. Row 0 of a map times `[across, down, 1]` is the place across, row 1 the place down.
+/// Coordinates are -1 at the left and upper end of an image and 1 at the right and lower end. The ends are the edges of the outermost
+/// pixels, or their centres if `align_corners`. Row 0 of a map times `[across, down, 1]` is the place across, row 1 the place down.
 #[track_caller]
 pub fn affine_grid(maps: &Tensor, size: [usize; 4], align_corners: bool) -> Tensor {
     if maps.error().is_some() {
@@ -136,10 +136,12 @@ fn coordinates(frame: &Shape, axis: usize, align_corners: bool) -> Tensor {
     }
 }
 
-/// Images `[batch, channels, height, width]` at the places of a grid `[batch, rows, columns, 2]`, both f32: `[batch, channels, rows, columns]`.
-/// PyTorch's `grid_sample` with its defaults, bilinear between pixels and 0 outside of the image. Halves are sampled in f32, which the result is.
+/// Images `[batch, channels, height, width]` at the places of a grid `[batch, rows, columns, 2]`, both f32:
+/// `[batch, channels, rows, columns]`. PyTorch's `grid_sample` with its defaults, bilinear between pixels and 0 outside of the image.
+/// Halves are sampled in f32, which the result is.
 ///
-/// A grid's last axis is first across, then down, from -1 to 1; [`affine_grid`] says of what, and makes such grids. The gradient reaches images and grid.
+/// A grid's last axis is first across, then down, from -1 to 1; [`affine_grid`] says of what, and makes such grids. The gradient reaches
+/// images and grid.
 ///
 /// Source: Jaderberg et al., "Spatial transformer networks", NeurIPS 2015.
 #[track_caller]

@@ -82,7 +82,8 @@ const BATCH: usize = 96;
 const HEIGHT: usize = 41;
 const WIDTH: usize = 61;
 
-/// Where a round spot lies, from the image's centre, and how much of it there is, before (`[across, down]`) and after it was moved, image by image.
+/// Where a round spot `[across, down]` of the image's centre lies after it was moved, and its brightness as a share of what it was, image by
+/// image.
 fn spots(augment: RandomAffine, spot: [f64; 2]) -> Vec<([f64; 2], f64)> {
     let from_centre = |pixel: usize, size: usize| pixel as f64 - (size as f64 - 1.0) / 2.0;
     let brightness = |i: usize| {
