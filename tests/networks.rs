@@ -179,10 +179,10 @@ fn a_transformer_is_the_same_on_gpus() {
 
 #[test]
 fn the_small_convolutional_network_is_the_same_on_gpus() {
-    // With dropout: its mask is counted, not stored, and has to be the same everywhere. Optimizer and rate are those of `mnist --model
-    // cnn`. A hundred steps of 128 stay within 1e-3 too; that much is not promised for every rate and seed: where two pixels of a pooling
-    // window are nearly equal, roundings choose, and on one and the same CPU weights begun one last digit apart then end as far from each
-    // other as two devices do.
+    // With dropout: its mask is counted, not stored, and has to be the same everywhere. Optimizer and rate are the program's. A hundred
+    // steps of 128 stay within 1e-3 too; that much is not promised for every rate and seed: where two pixels of a pooling window are nearly
+    // equal, roundings choose, and on one and the same CPU weights begun one last digit apart then end as far from each other as two
+    // devices do.
     let make = || -> (Box<dyn Module>, Box<dyn Optimizer>) { (Box::new(mnist::cnn(&image(), 10)), Box::new(Adam::new(3e-3))) };
     agrees("CNN", make, setting("NOYAU_BATCH", 16), setting("NOYAU_GPU_STEPS", 6));
 }
