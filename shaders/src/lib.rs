@@ -1,7 +1,7 @@
 //! WGSL for a plan's kernels.
 //!
 //! In the order in which data flows: a [`Layout`] says how a launch reaches its buffers; [`rows()`], [`matmul()`] and [`scatter()`] print a kernel's work
-//! as [`Phase`]s, functions over items or groups of items; [`single()`] and [`merged()`] make a [`Module`] of them, a text with its grid. Which variant a
+//! as [`Phase`]s, functions over items or groups of items; [`beside()`] and [`merged()`] make a [`Module`] of them, a text with its grid. Which variant a
 //! kernel gets, and which kernels share a launch, is decided by the GPU room.
 //!
 //! Functions that WGSL lacks, or has with too little accuracy, are kept as files in `wgsl/`.
@@ -22,7 +22,7 @@ mod text;
 
 pub use access::{Binding, Form, Layout};
 pub use matmul::{Variant, matmul};
-pub use module::{MERGED_GROUP, Module, merged, merged_iterations, single};
+pub use module::{MERGED_GROUP, Module, beside, merged, merged_iterations};
 pub use phase::{Phase, Shared, Work};
 pub use rows::{Rows, rows};
 pub use scatter::scatter;

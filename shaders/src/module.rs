@@ -25,40 +25,55 @@ pub struct Module {
     pub shared_bytes: u32,
 }
 
-/// One phase as a launch of its own; items go to workgroups of `group`.
-pub fn single(phase: &Phase, layout: &Layout, group: u32) -> Result<Module> {
-    let (groups, group) = match phase.work {
-        Work::Items(count) => (count.div_ceil(u64::from(group)), group),
-        Work::Groups { count, size } => (count, size),
-    };
+/// Phases that do not depend on each other as one launch, side by side: each has its own range of workgroups. Items go to workgroups of `group`, which is also the
+/// size that groups must have.
+pub fn beside(phases: &[Phase], layout: &Layout, group: u32) -> Result<Module> {
+    let names = || phases.iter().map(|p| p.name.as_str()).collect::<Vec<_>>().join("; ");
+    let mut ends = Vec::with_capacity(phases.len());
+    let mut groups = 0u64;
+    for phase in phases {
+        groups += match phase.work {
+            Work::Items(count) => count.div_ceil(u64::from(group)),
+            Work::Groups { count, size } if size == group => count,
+            Work::Groups { size, .. } => {
+                return Err(Error::Internal(format!("{} has workgroups of {size}, the launch of {group}", phase.name)));
+            }
+        };
+        ends.push(groups);
+    }
     let rows = groups.div_ceil(MAX_GRID);
     let columns = groups.div_ceil(rows.max(1));
     if rows > MAX_GRID {
         return Err(Error::argument(
             "kernel",
-            format!("{} needs {groups} workgroups, more than a grid of {MAX_GRID} x {MAX_GRID} has", phase.name),
+            format!("{} needs {groups} workgroups, more than a grid of {MAX_GRID} x {MAX_GRID} has", names()),
         ));
     }
-    let mut body = String::new();
     let number = if rows <= 1 { "wid.x".to_string() } else { format!("wid.y * {columns}u + wid.x") };
-    match phase.work {
-        Work::Items(count) => {
-            let _ = writeln!(body, "  let item = ({number}) * {group}u + lid;");
-            let call = format!("{}(item);", phase.function);
-            let exact = count == groups * u64::from(group) && groups == rows * columns;
-            let _ = if exact { writeln!(body, "  {call}") } else { writeln!(body, "  if (item < {count}u) {{ {call} }}") };
+    let mut body = format!("  let number = {number};\n");
+    let mut start = 0;
+    for (i, (phase, &end)) in phases.iter().zip(&ends).enumerate() {
+        let function = &phase.function;
+        let own = if start == 0 { "number".to_string() } else { format!("(number - {start}u)") };
+        // Conditions on the workgroup's number are the same for all of it, as barriers demand.
+        let last = i + 1 == phases.len();
+        if last && groups == rows * columns {
+            body.push_str("  {");
+        } else {
+            // The grid's last row may be longer than needed.
+            let _ = write!(body, "  if (number < {end}u) {{");
         }
-        Work::Groups { count, .. } => {
-            let call = format!("{}({number}, lid);", phase.function);
-            // The grid's last row may be longer than needed. The condition is the same for the whole workgroup, as barriers demand.
-            let _ = if count == rows * columns {
-                writeln!(body, "  {call}")
-            } else {
-                writeln!(body, "  if ({number} < {count}u) {{ {call} }}")
-            };
-        }
+        let _ = match phase.work {
+            Work::Items(count) if count == (end - start) * u64::from(group) => write!(body, " {function}({own} * {group}u + lid); }}"),
+            Work::Items(count) => {
+                write!(body, " let item = {own} * {group}u + lid; if (item < {count}u) {{ {function}(item); }} }}")
+            }
+            Work::Groups { .. } => write!(body, " {function}({own}, lid); }}"),
+        };
+        body.push_str(if last { "\n" } else { " else\n" });
+        start = end;
     }
-    Ok(assemble(std::slice::from_ref(phase), layout, [columns as u32, rows as u32], group, &body))
+    Ok(assemble(phases, layout, [columns as u32, rows as u32], group, &body))
 }
 
 /// Several phases, one after the other, as a launch of one workgroup.

@@ -7,7 +7,7 @@ use noyau_compile::plan::{Body, BufferId, Instr, Level, Loop, Matmul, Matrix, Sc
 use noyau_compile::{Index, View};
 use noyau_tensor::{BinaryOp, DType, ReduceOp, Scalar, UnaryOp};
 
-use crate::{Binding, Form, Layout, Phase, Rows, Variant, helpers, matmul, merged, merged_iterations, rows, scatter, single};
+use crate::{Binding, Form, Layout, Phase, Rows, Variant, Work, beside, helpers, matmul, merged, merged_iterations, rows, scatter};
 
 #[track_caller]
 fn validate(text: &str) {
@@ -45,7 +45,8 @@ fn value(instr: Instr, dtype: DType, level: Level) -> Value {
 fn launch(phases: &[Phase], layout: &Layout) {
     for phase in phases {
         for group in [64, 256] {
-            validate(&single(phase, layout, group).expect("fits").text);
+            let group = if let Work::Groups { size, .. } = phase.work { size } else { group };
+            validate(&beside(std::slice::from_ref(phase), layout, group).expect("fits").text);
         }
     }
     if phases.iter().all(|p| merged_iterations(p).is_some()) {

@@ -1,13 +1,15 @@
 //! From a plan to launches: texts, grids and bindings; nothing here touches a device.
 //!
-//! Kernels become phases in the variant that `choose` picks. Consecutive small ones, all of whose values live in arenas, share one launch of one
-//! workgroup, with a barrier between phases: for a small network the launches are what costs.
+//! Kernels become phases in the variant that `choose` picks, and share launches in two ways, because launches are what small networks cost. Consecutive small
+//! ones, all of whose values live in arenas, become one launch of one workgroup, one after the other with barriers between them. And loops that do not depend on
+//! each other, such as an optimizer's updates of all parameters, become one launch side by side, each in its own workgroups.
 
 use std::collections::HashMap;
+use std::ops::Range;
 
 use noyau_compile::Plan;
 use noyau_compile::plan::{BufferId, Kernel, KernelKind};
-use noyau_shaders::{Binding, Form, Layout, Module, Phase, Rows, Variant, matmul, merged, merged_iterations, rows, scatter, single};
+use noyau_shaders::{Binding, Form, Layout, Module, Phase, Rows, Variant, Work, beside, matmul, merged, merged_iterations, rows, scatter};
 use noyau_tensor::{DType, Error, Result};
 
 use crate::choose::{Target, Tuning};
@@ -32,7 +34,7 @@ pub(crate) struct Launch {
     pub bindings: Vec<Binding>,
     /// Its phases' names.
     pub names: Vec<String>,
-    /// The plan's kernels that it does, in order. A kernel of several phases may take several launches.
+    /// The plan's kernels that it does, in order. A kernel of several phases may take several launches. Kernels that stand side by side may come earlier than in the plan.
     pub kernels: Vec<usize>,
 }
 
@@ -50,7 +52,40 @@ pub(crate) struct Lowering<'a> {
     pub tuning: &'a Tuning,
 }
 
+/// A launch in the making.
+struct Pending {
+    kernels: Vec<usize>,
+    how: How,
+    accesses: Vec<Access>,
+}
+
+/// How a launch's kernels share it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum How {
+    /// One after the other in one workgroup.
+    Merged,
+    /// One kernel, which may take several launches.
+    Alone,
+    /// Side by side in workgroups of this size, or of any where all are items.
+    Beside(Option<u32>),
+}
+
+/// A part of a storage, in words, that a kernel reads or writes.
+struct Access {
+    storage: usize,
+    words: Range<usize>,
+    write: bool,
+}
+
+impl Access {
+    fn conflicts(&self, other: &Access) -> bool {
+        let (a, b) = (&self.words, &other.words);
+        self.storage == other.storage && (self.write || other.write) && a.start < b.end && b.start < a.end
+    }
+}
+
 /// How a kernel is done.
+#[derive(Clone, Copy)]
 enum Choice {
     Rows(Rows),
     Matmul(Variant),
@@ -60,35 +95,93 @@ enum Choice {
 impl Lowering<'_> {
     /// The launches, in order.
     pub fn launches(&self) -> Result<Vec<Launch>> {
-        let mut launches = Vec::new();
-        let mut run: Vec<usize> = Vec::new();
-        let mut turns = 0;
-        for i in 0..self.plan.kernels.len() {
-            let cost = self.merged_cost(i)?;
-            let fits = |cost: u64| {
-                turns + cost <= MERGED_TURNS
-                    && run.len() < self.target.merged_kernels()
-                    && self.storages(run.iter().copied().chain([i])).len() <= self.target.max_bindings
+        let mut pending: Vec<Pending> = Vec::new();
+        for kernels in self.runs()? {
+            let accesses: Vec<Access> = kernels.iter().flat_map(|&i| self.accesses(i)).collect();
+            let how = match kernels[..] {
+                [only] => self.beside(only)?,
+                _ => How::Merged,
             };
-            match cost {
-                Some(cost) if fits(cost) => {
-                    turns += cost;
-                    run.push(i);
-                }
-                Some(cost) => {
-                    self.flush(&mut run, &mut launches)?;
-                    turns = cost;
-                    run.push(i);
-                }
-                None => {
-                    self.flush(&mut run, &mut launches)?;
-                    turns = 0;
-                    self.alone(i, &mut launches)?;
+            if let How::Beside(group) = how {
+                // It may come as early as what it depends on lets it, with others that wait for no more.
+                let conflict = |p: &Pending| p.accesses.iter().any(|a| accesses.iter().any(|b| a.conflicts(b)));
+                let first = pending.iter().rposition(conflict).map_or(0, |last| last + 1);
+                if let Some((found, group)) = pending[first..].iter_mut().find_map(|p| {
+                    let both = self.together(p, &kernels, group)?;
+                    Some((p, both))
+                }) {
+                    found.kernels.extend(kernels);
+                    found.accesses.extend(accesses);
+                    found.how = How::Beside(group);
+                    continue;
                 }
             }
+            pending.push(Pending { kernels, how, accesses });
         }
-        self.flush(&mut run, &mut launches)?;
+        let mut launches = Vec::new();
+        for Pending { kernels, how, .. } in &pending {
+            match how {
+                How::Merged => self.merge(kernels, &mut launches)?,
+                How::Alone | How::Beside(_) => self.spread(kernels, &mut launches)?,
+            }
+        }
         Ok(launches)
+    }
+
+    /// The kernels in order, consecutive ones that share a workgroup together.
+    fn runs(&self) -> Result<Vec<Vec<usize>>> {
+        let mut runs: Vec<Vec<usize>> = Vec::new();
+        // The loop turns of the last run, while it can still grow.
+        let mut open: Option<u64> = None;
+        for i in 0..self.plan.kernels.len() {
+            let cost = self.merged_cost(i)?;
+            if let (Some(turns), Some(cost), Some(run)) = (open, cost, runs.last_mut())
+                && turns + cost <= MERGED_TURNS
+                && run.len() < self.target.merged_kernels()
+                && self.storages(run.iter().copied().chain([i])).len() <= self.target.max_bindings
+            {
+                run.push(i);
+                open = Some(turns + cost);
+            } else {
+                runs.push(vec![i]);
+                open = cost;
+            }
+        }
+        Ok(runs)
+    }
+
+    /// Whether a kernel may stand beside others, and in which workgroups.
+    fn beside(&self, i: usize) -> Result<How> {
+        if self.tuning.merge == Some(false) || !matches!(self.plan.kernels[i].kind, KernelKind::Loop(_)) {
+            return Ok(How::Alone);
+        }
+        let (choice, layout, _) = self.prepare(&[i])?;
+        Ok(match self.phases(i, &choice[0], &layout)?[..] {
+            [Phase { work: Work::Items(count), .. }] if count > 0 => How::Beside(None),
+            [Phase { work: Work::Groups { count, size }, .. }] if count > 0 => How::Beside(Some(size)),
+            _ => How::Alone,
+        })
+    }
+
+    /// The workgroup's size if a launch can take these kernels too.
+    fn together(&self, launch: &Pending, kernels: &[usize], group: Option<u32>) -> Option<Option<u32>> {
+        let How::Beside(known) = launch.how else { return None };
+        let fits = launch.kernels.len() + kernels.len() <= self.target.merged_kernels()
+            && self.storages(launch.kernels.iter().chain(kernels).copied()).len() <= self.target.max_bindings;
+        let both = known.or(group);
+        (fits && group.is_none_or(|size| both == Some(size))).then_some(both)
+    }
+
+    /// What a kernel reads and writes.
+    fn accesses(&self, i: usize) -> Vec<Access> {
+        let kernel = &self.plan.kernels[i];
+        let access = |buffer: BufferId, write: bool| {
+            let Home { storage, offset, half } = self.homes[buffer.0];
+            let len = self.plan.buffers[buffer.0].len();
+            Access { storage, words: offset..offset + if half { len.div_ceil(2) } else { len }, write }
+        };
+        let reads = kernel.reads().into_iter().map(|b| access(b, false));
+        reads.chain(kernel.writes().into_iter().map(|b| access(b, true))).collect()
     }
 
     /// How long an invocation of a shared launch would be at a kernel; `None` when it should not share one.
@@ -105,67 +198,69 @@ impl Lowering<'_> {
         Ok(cost.filter(|&turns| turns <= self.target.merged_turns()))
     }
 
-    fn flush(&self, run: &mut Vec<usize>, launches: &mut Vec<Launch>) -> Result<()> {
-        match run[..] {
-            [] => {}
-            [only] => self.alone(only, launches)?,
-            _ => {
-                let (layout, storages) = self.layout(run, &[]);
-                let mut phases = Vec::new();
-                for &i in run.iter() {
-                    phases.extend(self.phases(i, &self.merged_choice(i), &layout)?);
-                }
-                phases.retain(|p| !p.work.is_empty());
-                if !phases.is_empty() {
-                    launches.push(launch(merged(&phases, &layout), &layout, storages, &phases, run));
-                }
-            }
+    /// Kernels one after the other in one workgroup.
+    fn merge(&self, run: &[usize], launches: &mut Vec<Launch>) -> Result<()> {
+        let (layout, storages) = self.layout(run, &[]);
+        let mut phases = Vec::new();
+        for &i in run {
+            phases.extend(self.phases(i, &self.merged_choice(i), &layout)?);
         }
-        run.clear();
+        phases.retain(|p| !p.work.is_empty());
+        if !phases.is_empty() {
+            launches.push(launch(merged(&phases, &layout), &layout, storages, &phases, run));
+        }
         Ok(())
     }
 
-    /// A kernel in launches of its own: mostly one.
-    fn alone(&self, i: usize, launches: &mut Vec<Launch>) -> Result<()> {
-        let kernel = &self.plan.kernels[i];
-        let choice = match &kernel.kind {
-            KernelKind::Loop(l) => Choice::Rows(self.tuning.rows.filter(|_| !l.inner.is_empty()).unwrap_or_else(|| self.target.rows(l))),
-            KernelKind::Matmul(m) => Choice::Matmul(self.tuning.matmul.unwrap_or_else(|| self.target.matmul(m))),
-            KernelKind::Scatter(_) => Choice::Scatter,
-        };
-        let vec4 = match (&choice, &kernel.kind) {
-            (Choice::Matmul(variant), KernelKind::Matmul(m)) => {
-                let [a, b] = variant.reads_vec4(m);
-                [(a, m.a.buffer), (b, m.b.buffer)].into_iter().filter(|v| v.0).map(|v| v.1).collect()
-            }
-            _ => Vec::new(),
-        };
-        let (layout, storages) = self.layout(&[i], &vec4);
+    /// How kernels that have a launch to themselves, or share one side by side, are done, and the bindings of that launch.
+    fn prepare(&self, kernels: &[usize]) -> Result<(Vec<Choice>, Layout, Vec<usize>)> {
+        let mut choices = Vec::with_capacity(kernels.len());
+        let mut vec4 = Vec::new();
+        for &i in kernels {
+            choices.push(match &self.plan.kernels[i].kind {
+                KernelKind::Loop(l) => {
+                    Choice::Rows(self.tuning.rows.filter(|_| !l.inner.is_empty()).unwrap_or_else(|| self.target.rows(l)))
+                }
+                KernelKind::Matmul(m) => {
+                    let variant = self.tuning.matmul.unwrap_or_else(|| self.target.matmul(m));
+                    let [a, b] = variant.reads_vec4(m);
+                    vec4.extend([(a, m.a.buffer), (b, m.b.buffer)].into_iter().filter(|v| v.0).map(|v| v.1));
+                    Choice::Matmul(variant)
+                }
+                KernelKind::Scatter(_) => Choice::Scatter,
+            });
+        }
+        let (layout, storages) = self.layout(kernels, &vec4);
         if storages.len() > self.target.max_bindings {
+            let Kernel { name, location, .. } = &self.plan.kernels[kernels[0]];
             return Err(Error::Device {
                 device: self.target.name.clone(),
                 message: format!(
-                    "kernel {} ({}:{}) binds {} buffers, this device binds {}",
-                    kernel.name,
-                    kernel.location.file(),
-                    kernel.location.line(),
+                    "kernel {name} ({}:{}) binds {} buffers, this device binds {}",
+                    location.file(),
+                    location.line(),
                     storages.len(),
                     self.target.max_bindings
                 ),
             });
         }
-        for phase in self.phases(i, &choice, &layout)?.into_iter().filter(|p| !p.work.is_empty()) {
-            let items = match phase.work {
-                noyau_shaders::Work::Items(count) => count,
-                noyau_shaders::Work::Groups { .. } => 0,
-            };
-            launches.push(launch(
-                single(&phase, &layout, self.target.item_group(items))?,
-                &layout,
-                storages.clone(),
-                std::slice::from_ref(&phase),
-                &[i],
-            ));
+        Ok((choices, layout, storages))
+    }
+
+    /// One kernel in launches of its own (mostly one), or several side by side in one.
+    fn spread(&self, kernels: &[usize], launches: &mut Vec<Launch>) -> Result<()> {
+        let (choices, layout, storages) = self.prepare(kernels)?;
+        let mut phases = Vec::new();
+        for (&i, choice) in kernels.iter().zip(&choices) {
+            phases.extend(self.phases(i, choice, &layout)?.into_iter().filter(|p| !p.work.is_empty()));
+        }
+        // A kernel's own phases follow each other; those of several kernels are one each.
+        let together = if kernels.len() == 1 { 1 } else { phases.len().max(1) };
+        for phases in phases.chunks(together) {
+            let items = phases.iter().map(|p| if let Work::Items(count) = p.work { count } else { 0 }).sum();
+            let sizes = phases.iter().find_map(|p| if let Work::Groups { size, .. } = p.work { Some(size) } else { None });
+            let group = sizes.unwrap_or_else(|| self.target.item_group(items));
+            launches.push(launch(beside(phases, &layout, group)?, &layout, storages.clone(), phases, kernels));
         }
         Ok(())
     }

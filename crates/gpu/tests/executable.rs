@@ -143,6 +143,90 @@ fn a_small_networks_step_is_one_launch() {
     }
 }
 
+/// `to = relu(from)`, or `to -= from` where `to` is a state.
+fn map(builder: &mut Builder, name: &str, from: BufferId, to: BufferId, n: usize, update: bool) {
+    let mut body = BodyBuilder::default();
+    let x = body.load(from, Index::identity(&[n]), F, Level::Outer);
+    let y = if update {
+        let old = body.load(to, Index::identity(&[n]), F, Level::Outer);
+        body.push(Instr::Binary(BinaryOp::Sub, old, x), F, Level::Outer)
+    } else {
+        body.push(Instr::Unary(UnaryOp::Relu, x), F, Level::Outer)
+    };
+    body.store(y, to, Index::identity(&[n]));
+    builder.looped(name, &[n], &[], body.body);
+}
+
+/// An optimizer's updates: one launch for all parameters, large and small, whatever stands between them, as long as nothing depends on them.
+#[test]
+fn loops_that_do_not_depend_on_each_other_share_a_launch() {
+    let (large, odd, small) = (20_000, 17_003, 300);
+    let mut builder = Builder::default();
+    let x = builder.input(&[large], F);
+    let states: Vec<BufferId> = [large, odd, small]
+        .iter()
+        .enumerate()
+        .map(|(i, &n)| builder.state(&state(&format!("w{i}"), noise_array(&[n], i as u32))))
+        .collect();
+    let (before, sums) = (builder.slot(&[large], F), builder.slot(&[2], F));
+    map(&mut builder, "before", x, before, large, false);
+    // Rows of many lanes beside maps, if they come in groups of the same size.
+    let mut body = BodyBuilder::default();
+    let v = body.load(before, Index::identity(&[2, large / 2]), F, Level::Inner);
+    let sum = body.push(Instr::Reduce(ReduceOp::Sum, v), F, Level::Outer);
+    body.store(sum, sums, of_rows(&[2], &[large / 2]));
+    builder.looped("sums", &[2], &[large / 2], body.body);
+    map(&mut builder, "update 0", before, states[0], large, true);
+    map(&mut builder, "update 1", before, states[1], odd, true);
+    map(&mut builder, "update 2", before, states[2], small, true);
+    builder.output(sums);
+    let plan = builder.finish();
+    for gpu in gpus() {
+        let loaded = load(&gpu, &plan, &Tuning::default()).expect("loads");
+        let described = loaded.executable.describe();
+        let line = described.lines().find(|l| l.contains("update 0")).expect("it is launched");
+        assert!(line.contains("update 1") & line.contains("update 2") & !line.contains("before"), "{}\n{described}", gpu.info());
+        let apart = load(&gpu, &plan, &Tuning { merge: Some(false), ..Tuning::default() }).expect("loads");
+        assert_eq!(apart.executable.launches(), 5, "{}", gpu.info());
+        check(&gpu, &plan, &[noise_array(&[large], 9)], &Tuning::default(), 1e-5);
+    }
+}
+
+/// What reads a value before it is overwritten, and what reads it after, keep their order: through states, through a slot that two buffers share.
+#[test]
+fn loops_that_depend_on_each_other_stay_apart() {
+    let n = 20_000;
+    let mut builder = Builder::default();
+    let x = builder.input(&[n], F);
+    let w = builder.state(&state("w", noise_array(&[n], 1)));
+    let (first, second, third) = (builder.slot(&[n], F), builder.slot(&[n], F), builder.slot(&[n], F));
+    map(&mut builder, "old", w, first, n, false);
+    map(&mut builder, "update", x, w, n, true);
+    map(&mut builder, "new", w, second, n, false);
+    map(&mut builder, "again", second, third, n, false);
+    [first, second, third].into_iter().for_each(|id| builder.output(id));
+    let plan = builder.finish();
+    // `x -> a -> b`, then the slot of `a` is used anew: `x -> c` must not be earlier than `b`.
+    let mut builder = Builder::default();
+    let x = builder.input(&[n], F);
+    let w = builder.state(&state("w", noise_array(&[n], 1)));
+    let (a, b, c) = (builder.slot(&[n], F), builder.slot(&[n], F), builder.slot(&[n], F));
+    map(&mut builder, "a", x, a, n, false);
+    map(&mut builder, "b", a, b, n, false);
+    map(&mut builder, "c", w, c, n, false);
+    builder.output(b);
+    builder.output(c);
+    let mut shared = builder.finish();
+    shared.buffers[c.0].kind = shared.buffers[a.0].kind.clone();
+    for gpu in gpus() {
+        for (plan, launches) in [(&plan, 4), (&shared, 3)] {
+            let loaded = load(&gpu, plan, &Tuning::default()).expect("loads");
+            assert_eq!(loaded.executable.launches(), launches, "{}\n{}", gpu.info(), loaded.executable.describe());
+            check(&gpu, plan, &[noise_array(&[n], 9)], &Tuning::default(), 0.0);
+        }
+    }
+}
+
 #[test]
 fn checked_mode_computes_the_same() {
     let (plan, inputs) = playground();
