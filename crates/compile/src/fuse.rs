@@ -195,7 +195,10 @@ impl Fuser<'_> {
             let part = self.part_of(id);
             let near: Vec<usize> =
                 if part == 0 { self.needs_of(id).into_iter().collect() } else { (0..self.fusion.groups.len()).collect() };
-            let mut groups: Vec<usize> = near.into_iter().filter(|&g| self.fusion.groups[g].part == part).collect();
+            // One number made of those of several groups (the sum of all gradients' norms, say) joins none but a map: else those groups would have to wait for each other.
+            let apart = node.shape.numel() <= 1 && near.len() > 1;
+            let fits = |g: &Group| g.part == part && (!apart || g.kind == GroupKind::Map);
+            let mut groups: Vec<usize> = near.into_iter().filter(|&g| fits(&self.fusion.groups[g])).collect();
             groups.sort_by_key(|&g| (self.fusion.groups[g].kind == GroupKind::Map, std::cmp::Reverse(g)));
             for group in groups {
                 if let Some(place) = self.aligned_place(id, group)

@@ -9,6 +9,10 @@ struct Life {
     end: usize,
 }
 
+/// Small slots are used again only when they take as much as so many of the largest of them: until then, kernels that do not need each other's results can run
+/// in any order, and share launches.
+const UNSHARED: usize = 16;
+
 /// Gives every slot buffer of the plan its slot: the smallest free one that is long enough, else the longest free one, grown. Buffers of at most
 /// `arena_bytes` and longer ones do not mix, because devices keep them in different places. Lengths are words, which is what buffers of different types share.
 pub(crate) fn assign_slots(plan: &mut Plan, limits: &Limits) {
@@ -17,17 +21,24 @@ pub(crate) fn assign_slots(plan: &mut Plan, limits: &Limits) {
     let mut slots: Vec<usize> = Vec::new();
     // For each slot the end of the life that occupies it.
     let mut busy: Vec<usize> = Vec::new();
+    // Bytes of the small slots.
+    let mut arena = 0;
     for life in lives {
         let buffer = &plan.buffers[life.buffer.0];
         let length = limits.words(buffer);
         let small = |length: usize| length * 4 <= limits.arena_bytes;
-        let free: Vec<usize> = (0..slots.len()).filter(|&s| busy[s] < life.start && small(slots[s]) == small(length)).collect();
+        let roomy = small(length) && arena < limits.arena_bytes * UNSHARED;
+        let is_free = |s: usize| !roomy && busy[s] < life.start && small(slots[s]) == small(length);
+        let free: Vec<usize> = (0..slots.len()).filter(|&s| is_free(s)).collect();
         let fits = free.iter().copied().filter(|&s| slots[s] >= length).min_by_key(|&s| slots[s]);
         let slot = fits.or_else(|| free.into_iter().max_by_key(|&s| slots[s])).unwrap_or_else(|| {
             slots.push(0);
             busy.push(0);
             slots.len() - 1
         });
+        if small(length) {
+            arena += length.saturating_sub(slots[slot]) * 4;
+        }
         slots[slot] = slots[slot].max(length);
         busy[slot] = life.end;
         plan.buffers[life.buffer.0].kind = BufferKind::Slot(slot);
