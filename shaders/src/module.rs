@@ -2,9 +2,10 @@
 
 use std::fmt::Write;
 
+use noyau_compile::plan::BufferId;
 use noyau_tensor::{Error, Result};
 
-use crate::{Layout, Phase, Shared, Work, helpers};
+use crate::{Control, Layout, Phase, Shared, Work, helpers};
 
 /// The workgroup's size of a merged launch.
 pub const MERGED_GROUP: u32 = 256;
@@ -78,6 +79,25 @@ pub fn beside(phases: &[Phase], layout: &Layout, group: u32) -> Result<Module> {
 
 /// Several phases, one after the other, as a launch of one workgroup.
 pub fn merged(phases: &[Phase], layout: &Layout) -> Module {
+    assemble(phases, layout, [1, 1], MERGED_GROUP, &in_turn(phases))
+}
+
+/// As [`merged`], as often as the control word [`Control::Runs`] says.
+pub fn repeated(phases: &[Phase], layout: &Layout, control: BufferId) -> Module {
+    // Read by one and handed to all: that way a compiler can see that all go through the loop, with its barriers, equally often.
+    let runs = layout.load(control, Control::Runs.place());
+    let body = format!(
+        "  if (lid == 0u) {{ runs = {runs}; }}\n  let count = workgroupUniformLoad(&runs);\n  for (var turn = 0u; turn < count; turn++) {{\n{}  storageBarrier();\n  }}\n",
+        in_turn(phases)
+    );
+    let mut module = assemble(phases, layout, [1, 1], MERGED_GROUP, &body);
+    module.text.push_str("var<workgroup> runs: u32;\n");
+    module.shared_bytes += 4;
+    module
+}
+
+/// Calls of phases with barriers between them, for one workgroup.
+fn in_turn(phases: &[Phase]) -> String {
     let mut body = String::new();
     for (i, phase) in phases.iter().enumerate() {
         if i > 0 {
@@ -93,7 +113,7 @@ pub fn merged(phases: &[Phase], layout: &Layout) -> Module {
             Work::Groups { count, .. } => writeln!(body, "  for (var group = 0u; group < {count}u; group++) {{ {function}(group, lid); }}"),
         };
     }
-    assemble(phases, layout, [1, 1], MERGED_GROUP, &body)
+    body
 }
 
 /// How many loop turns an invocation of a merged launch spends on a phase, or `None` where the phase cannot be part of one.

@@ -9,6 +9,9 @@ use noyau_tensor::{Array, BinaryOp, DType, Location, ReduceOp, Scalar, State, Un
 use crate::Index;
 pub use crate::operand::{Bound, Digit, Matrix, Strides};
 
+/// Of how many runs devices keep a step's scalars, for those who run it many times and look at them later. A power of two.
+pub const HISTORY: usize = 4096;
+
 /// A buffer of a plan: `plan.buffers[id.0]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct BufferId(pub usize);
@@ -89,6 +92,8 @@ pub enum KernelKind {
     Matmul(Matmul),
     /// Additions at places that are data.
     Scatter(Scatter),
+    /// Attention, forward or backward.
+    Attention(Attention),
 }
 
 /// A loop nest over the space `outer ++ inner`.
@@ -256,6 +261,101 @@ pub struct Scatter {
     pub after: usize,
 }
 
+/// `softmax(q k^T * scale + masks) v` or its gradients, for each matrix of a batch, without the weights in memory. Operands are read by plain strides, results and
+/// rows' sums are contiguous: `[batch, places, features]` and `[batch, places]`. All is f32, or halves that are read as such.
+#[derive(Clone, Debug)]
+pub struct Attention {
+    /// How many matrices.
+    pub batch: usize,
+    /// Queries.
+    pub n: usize,
+    /// Keys.
+    pub m: usize,
+    /// Features of queries and keys, at most [`MAX_HEAD`](crate::MAX_HEAD).
+    pub d: usize,
+    /// Features of values, at most [`MAX_HEAD`](crate::MAX_HEAD).
+    pub e: usize,
+    /// Whether query `i` may look at keys `0..=i` only.
+    pub causal: bool,
+    /// By which the products of queries and keys are multiplied.
+    pub scale: f32,
+    /// `[n, d]`.
+    pub q: Matrix,
+    /// `[m, d]`.
+    pub k: Matrix,
+    /// `[m, e]`.
+    pub v: Matrix,
+    /// `[n, m]` each, added to the scores; [`Attention::CLOSED`](noyau_tensor::Attention::CLOSED) and less closes.
+    pub masks: Vec<Matrix>,
+    /// What is wanted.
+    pub work: AttentionWork,
+}
+
+/// Which results of attention, at least one; see [`noyau_tensor::AttentionPart`] for what they are.
+#[derive(Clone, Debug)]
+pub enum AttentionWork {
+    /// From scores to results.
+    Forward {
+        /// The weighted means of the values, `[n, e]`.
+        out: Option<BufferId>,
+        /// The logarithms of the rows' sums, `[n]`; of any value where no key is open.
+        lse: Option<BufferId>,
+    },
+    /// From the results' gradient to those of the operands.
+    Backward {
+        /// The gradient by the result, `[n, e]`.
+        g: Matrix,
+        /// The logarithms of the rows' sums, `[n]`.
+        lse: BufferId,
+        /// The sums of result times gradient, `[n]`.
+        delta: BufferId,
+        /// The gradient by the queries, `[n, d]`.
+        dq: Option<BufferId>,
+        /// The gradient by the keys, `[m, d]`.
+        dk: Option<BufferId>,
+        /// The gradient by the values, `[m, e]`.
+        dv: Option<BufferId>,
+    },
+}
+
+impl Attention {
+    /// The operands that are read by strides: queries, keys, values, masks, and backward the gradient.
+    pub fn matrices(&self) -> Vec<&Matrix> {
+        let g = match &self.work {
+            AttentionWork::Forward { .. } => None,
+            AttentionWork::Backward { g, .. } => Some(g),
+        };
+        [&self.q, &self.k, &self.v].into_iter().chain(&self.masks).chain(g).collect()
+    }
+
+    fn reads(&self) -> Vec<BufferId> {
+        let rows = match self.work {
+            AttentionWork::Forward { .. } => Vec::new(),
+            AttentionWork::Backward { lse, delta, .. } => vec![lse, delta],
+        };
+        self.matrices().into_iter().map(|matrix| matrix.buffer).chain(rows).collect()
+    }
+
+    fn writes(&self) -> Vec<BufferId> {
+        match self.work {
+            AttentionWork::Forward { out, lse } => out.into_iter().chain(lse).collect(),
+            AttentionWork::Backward { dq, dk, dv, .. } => dq.into_iter().chain(dk).chain(dv).collect(),
+        }
+    }
+
+    /// Every buffer that it names.
+    pub(crate) fn buffers_mut(&mut self) -> Vec<&mut BufferId> {
+        let mut all: Vec<&mut BufferId> = [&mut self.q, &mut self.k, &mut self.v].into_iter().chain(&mut self.masks).map(|m| &mut m.buffer).collect();
+        match &mut self.work {
+            AttentionWork::Forward { out, lse } => all.extend(out.iter_mut().chain(lse)),
+            AttentionWork::Backward { g, lse, delta, dq, dk, dv } => {
+                all.extend([&mut g.buffer, lse, delta].into_iter().chain(dq).chain(dk).chain(dv));
+            }
+        }
+        all
+    }
+}
+
 /// What the planner has to know of a device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
@@ -302,6 +402,7 @@ impl Kernel {
             KernelKind::Loop(l) => l.body.loaded(),
             KernelKind::Matmul(m) => [m.a.buffer, m.b.buffer].into_iter().chain(m.body.loaded()).collect(),
             KernelKind::Scatter(s) => vec![s.source, s.index],
+            KernelKind::Attention(a) => a.reads(),
         };
         let mut seen = std::collections::HashSet::new();
         reads.retain(|&b| seen.insert(b));
@@ -313,6 +414,7 @@ impl Kernel {
         match &self.kind {
             KernelKind::Loop(Loop { body, .. }) | KernelKind::Matmul(Matmul { body, .. }) => body.stored(),
             KernelKind::Scatter(s) => vec![s.target],
+            KernelKind::Attention(a) => a.writes(),
         }
     }
 }

@@ -8,6 +8,7 @@ use noyau_compile::plan::{Body, BufferId, BufferKind, Kernel, KernelKind, Plan};
 use noyau_tensor::{Array, DType, Error, Result, State};
 use rayon::iter::{IndexedParallelIterator, IntoParallelRefIterator, ParallelIterator};
 
+use crate::many::Kept;
 use crate::matmul::Product;
 use crate::memory::{Memory, Turn, Words, check};
 use crate::scatter::ScatterAdd;
@@ -130,7 +131,9 @@ impl Cpu {
         let threads = if parallel { rayon::current_num_threads() } else { 1 };
         let desk = || Ok(Mutex::new(Desk { scratch: Scratch::new(needs.0, needs.1)?, product: Words::new(needs.2)? }));
         let desks = (0..threads).map(|_| desk()).collect::<Result<Vec<_>>>()?;
+        let kept = Kept::new(&plan.outputs, &places);
         Ok(Executable {
+            kept,
             plan,
             places,
             kernels,
@@ -221,7 +224,8 @@ pub struct Executable {
     kernels: Vec<Prepared>,
     desks: Vec<Mutex<Desk>>,
     parallel: bool,
-    turn: Turn,
+    pub(crate) turn: Turn,
+    pub(crate) kept: Kept,
     // What the pointers point to.
     _slots: Vec<Words>,
     _owned: Vec<Words>,
@@ -261,13 +265,23 @@ impl Executable {
 
     /// Runs the step.
     pub fn run(&mut self) -> Result<()> {
+        self.run_each(1, || ())
+    }
+
+    /// Runs the step so many times, calling `after` after each, all in one turn.
+    pub(crate) fn run_each(&mut self, runs: usize, mut after: impl FnMut() + Send) -> Result<()> {
         let _turn = self.turn.take()?;
-        let kernels = 0..self.kernels.len();
+        let mut all = || {
+            for _ in 0..runs {
+                (0..self.kernels.len()).for_each(|i| self.launch(i));
+                after();
+            }
+        };
         if self.parallel {
             // Inside of the pool, so that each kernel finds its threads awake.
-            rayon::scope(|_| kernels.for_each(|i| self.launch(i)));
+            rayon::scope(|_| all());
         } else {
-            kernels.for_each(|i| self.launch(i));
+            all();
         }
         Ok(())
     }

@@ -4,9 +4,11 @@
 //! [`reference`] a plan's kernel, coordinate by coordinate. The executor ([`Cpu`], [`Executable`]) is the fast way: `tile` runs elementwise bodies a
 //! cache-sized tile at a time with the functions of `math`, `matmul` (with `small` for the small ones) multiplies matrices, `sliding`
 //! those that read an image through `windows` (with the loops of `sweep`), `scatter` adds at places that
-//! are data; `simd` picks the instruction set, `memory` is what they work on, `exec` ties them to a plan.
+//! are data; `simd` picks the instruction set, `memory` is what they work on, `exec` ties them to a plan, and `many`
+//! runs it many times.
 
 mod exec;
+mod many;
 mod math;
 mod matmul;
 mod memory;

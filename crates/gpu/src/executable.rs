@@ -11,6 +11,7 @@ use noyau_tensor::{Array, Error, Result, State};
 use crate::choose::{Target, Tuning};
 use crate::context::Device;
 use crate::lower::{Home, Launch, Lowering};
+use crate::many::{Kept, extended};
 use crate::memory::{ALIGNMENT, ARENA_BYTES, Storage};
 use crate::pipelines::Pipeline;
 use crate::timing::Stopwatch;
@@ -22,12 +23,15 @@ const IN_FLIGHT: usize = 12;
 /// A plan on a device, ready to run.
 pub struct Executable {
     pub(crate) gpu: Gpu,
-    plan: Arc<Plan>,
-    storages: Vec<Storage>,
-    homes: Vec<Home>,
+    pub(crate) plan: Arc<Plan>,
+    pub(crate) storages: Vec<Storage>,
+    /// For each buffer of the plan, and for those of `kept`.
+    pub(crate) homes: Vec<Home>,
     pub(crate) launches: Vec<Launch>,
     pub(crate) bound: Vec<(Arc<Pipeline>, wgpu::BindGroup)>,
+    pub(crate) kept: Kept,
     in_flight: VecDeque<wgpu::SubmissionIndex>,
+    cost: HostCost,
     /// Made by the first timed run.
     pub(crate) stopwatch: Option<Stopwatch>,
     stages: Vec<Stage>,
@@ -42,6 +46,17 @@ pub struct Stage {
     pub name: &'static str,
     /// For how many seconds; the stages follow each other.
     pub seconds: f64,
+}
+
+/// What handing runs to the device has cost the host so far: encoding and submitting, without waiting for the device.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct HostCost {
+    /// Host time.
+    pub seconds: f64,
+    /// Submissions.
+    pub submissions: u64,
+    /// Dispatches, all together.
+    pub dispatches: u64,
 }
 
 impl std::fmt::Debug for Executable {
@@ -65,10 +80,13 @@ impl Executable {
             let before: f64 = stages.iter().map(|stage| stage.seconds).sum();
             stages.push(Stage { name, seconds: clock.seconds() - before });
         };
-        let placed = Placed::new(device, &plan, states)?;
+        let (whole, keeping) = extended(&plan);
+        let placed = Placed::new(device, &whole, states)?;
         let arenas: Vec<bool> = placed.storages.iter().map(|s| matches!(s, Planned::Arena(_) | Planned::State(_, true))).collect();
         let target = Target::of(gpu.info());
-        let launches = Lowering { plan: &plan, homes: &placed.homes, arenas: &arenas, target: &target, tuning }.launches()?;
+        let lowering = Lowering { plan: &whole, homes: &placed.homes, arenas: &arenas, target: &target, tuning, keeping: Some(&keeping) };
+        let launches = lowering.launches()?;
+        let kept = Kept::new(keeping.clone(), lowering.record(&keeping)?, plan.outputs.len());
         stage("lower");
 
         let mut storages = Vec::with_capacity(placed.storages.len());
@@ -88,16 +106,11 @@ impl Executable {
         let modules: Vec<_> = launches.iter().map(|l| (&l.module, &l.bindings[..])).collect();
         let pipelines = device.pipelines.get(device, &modules).await?;
         stage("pipelines");
-        let bind = |(launch, pipeline): (&Launch, Arc<Pipeline>)| {
-            let entry =
-                |(i, &s): (usize, &usize)| wgpu::BindGroupEntry { binding: i as u32, resource: storages[s].buffer.as_entire_binding() };
-            let entries: Vec<_> = launch.storages.iter().enumerate().map(entry).collect();
-            device.count();
-            let group =
-                device.device.create_bind_group(&wgpu::BindGroupDescriptor { label: None, layout: &pipeline.layout, entries: &entries });
+        let both = |(launch, pipeline): (&Launch, Arc<Pipeline>)| {
+            let group = bind(device, &storages, launch, &pipeline);
             (pipeline, group)
         };
-        let bound = device.scoped(|| launches.iter().zip(pipelines).map(bind).collect()).await?;
+        let bound = device.scoped(|| launches.iter().zip(pipelines).map(both).collect()).await?;
         let largest = plan.outputs.iter().map(|b| plan.buffers[b.0].len() * 4).max().unwrap_or(0);
         device.prepare_reading(largest as u64).await?;
         stage("bind");
@@ -108,7 +121,9 @@ impl Executable {
             homes: placed.homes,
             launches,
             bound,
+            kept,
             in_flight: VecDeque::with_capacity(IN_FLIGHT),
+            cost: HostCost::default(),
             stopwatch: None,
             stages,
             _states: placed.states,
@@ -136,21 +151,40 @@ impl Executable {
 
     /// Runs the plan once: one pass, one submission. Does not wait for it, but for an older run when too many are under way.
     pub fn run(&mut self) -> Result<()> {
-        let device = &*self.gpu.0;
+        self.rule(1, false);
+        self.submit("step", |this, pass| {
+            (0..this.launches.len()).for_each(|launch| this.dispatch(pass, launch));
+            this.launches.len()
+        })
+    }
+
+    /// One pass, one submission; waits for an older one when too many are under way. `encode` returns how many dispatches it has made.
+    pub(crate) fn submit(&mut self, label: &str, encode: impl FnOnce(&Executable, &mut wgpu::ComputePass<'_>) -> usize) -> Result<()> {
+        let gpu = self.gpu.clone();
+        let device = &*gpu.0;
         device.check()?;
         if self.in_flight.len() >= IN_FLIGHT
             && let Some(oldest) = self.in_flight.pop_front()
         {
             device.poll_for(wgpu::PollType::Wait { submission_index: Some(oldest), timeout: None })?;
         }
-        let mut encoder = device.device.create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some("step") });
-        {
+        let clock = Clock::start();
+        let mut encoder = device.device.create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some(label) });
+        let dispatches = {
             let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor { label: None, timestamp_writes: None });
-            (0..self.launches.len()).for_each(|launch| self.dispatch(&mut pass, launch));
-        }
+            encode(self, &mut pass)
+        };
         let submission = device.queue.submit([encoder.finish()]);
         self.in_flight.push_back(submission);
+        self.cost.seconds += clock.seconds();
+        self.cost.submissions += 1;
+        self.cost.dispatches += dispatches as u64;
         device.check()
+    }
+
+    /// What handing runs over has cost the host so far.
+    pub fn host_cost(&self) -> HostCost {
+        self.cost
     }
 
     /// An output's value, after all runs so far.
@@ -207,6 +241,14 @@ impl Executable {
     pub fn plan(&self) -> &Arc<Plan> {
         &self.plan
     }
+}
+
+/// A launch's storages as its pipeline's layout has them.
+pub(crate) fn bind(device: &Device, storages: &[Storage], launch: &Launch, pipeline: &Pipeline) -> wgpu::BindGroup {
+    let entry = |(i, &s): (usize, &usize)| wgpu::BindGroupEntry { binding: i as u32, resource: storages[s].buffer.as_entire_binding() };
+    let entries: Vec<_> = launch.storages.iter().enumerate().map(entry).collect();
+    device.count();
+    device.device.create_bind_group(&wgpu::BindGroupDescriptor { label: None, layout: &pipeline.layout, entries: &entries })
 }
 
 /// A storage before anything is allocated.

@@ -3,7 +3,7 @@
 //! In the order in which data flows: [`adapters`] lists what there is; [`Gpu::open`] makes a device of one; [`Gpu::create`] puts a state's value into
 //! its memory; [`Gpu::load`] lowers a plan to launches (`lower` places buffers and merges kernels, `choose` picks variants), compiles their pipelines
 //! (`pipelines`) and binds everything once, as an [`Executable`]; [`Executable::run`] encodes one pass and submits it; [`Executable::read`] is the only point that waits.
-//! `timing` runs a step in parts, or with the device's clock beside it.
+//! [`Executable::run_many`] does many runs at a time (`many`). `timing` runs a step in parts, or with the device's clock beside it.
 //!
 //! Nothing here makes a GPU object in steady state; [`Gpu::objects_created`] counts them.
 
@@ -14,6 +14,7 @@ mod context;
 mod executable;
 mod halves;
 mod lower;
+mod many;
 mod memory;
 mod pipelines;
 mod timing;
@@ -23,7 +24,7 @@ pub use adapter::{AdapterInfo, AdapterLimits, DeviceKind, adapters};
 pub use choose::Tuning;
 pub use clock::Clock;
 pub use context::Gpu;
-pub use executable::{Executable, Stage};
+pub use executable::{Executable, HostCost, Stage};
 pub use memory::Memory;
 pub use noyau_shaders::{Rows, Variant};
 pub use timing::TimedRun;

@@ -9,7 +9,9 @@ use std::ops::Range;
 
 use noyau_compile::Plan;
 use noyau_compile::plan::{BufferId, Kernel, KernelKind};
-use noyau_shaders::{Binding, Form, Layout, Module, Phase, Rows, Variant, Work, beside, matmul, merged, merged_iterations, rows, scatter};
+use noyau_shaders::{
+    Binding, Form, Layout, Module, Phase, Rows, Variant, Work, beside, matmul, merged, merged_iterations, record, repeated, rows, scatter,
+};
 use noyau_tensor::{DType, Error, Result};
 
 use crate::choose::{Target, Tuning};
@@ -36,10 +38,30 @@ pub(crate) struct Launch {
     pub names: Vec<String>,
     /// The plan's kernels that it does, in order. A kernel of several phases may take several launches. Kernels that stand side by side may come earlier than in the plan.
     pub kernels: Vec<usize>,
+    /// How many runs of the whole step it does at most, if it can do many.
+    pub most_runs: Option<u32>,
 }
 
 /// The most loop turns of one invocation in a shared launch, over all its kernels.
 const MERGED_TURNS: u64 = 4096;
+
+/// The most loop turns of one invocation in a launch that does many runs. Lavapipe stops an invocation silently after 65,535, and drivers have watchdogs.
+const REPEATED_TURNS: u64 = 50_000;
+
+/// Buffers besides the plan's own, for runs that are done many at a time and kept.
+#[derive(Clone, Debug)]
+pub(crate) struct Keeping {
+    /// See [`noyau_shaders::Control`].
+    pub control: BufferId,
+    /// The plan's scalar results, and the ring of each.
+    pub rings: Vec<(BufferId, BufferId)>,
+}
+
+impl Keeping {
+    fn buffers(&self) -> Vec<BufferId> {
+        self.rings.iter().flat_map(|&(scalar, ring)| [scalar, ring]).chain([self.control]).collect()
+    }
+}
 
 /// A plan's kernels with all that lowering them needs.
 pub(crate) struct Lowering<'a> {
@@ -50,24 +72,27 @@ pub(crate) struct Lowering<'a> {
     pub arenas: &'a [bool],
     pub target: &'a Target,
     pub tuning: &'a Tuning,
+    /// What it takes to do many runs in one launch, where that is wanted.
+    pub keeping: Option<&'a Keeping>,
 }
 
-/// A launch in the making.
+/// A launch in the making. One kernel may go either way; the second one decides.
 struct Pending {
     kernels: Vec<usize>,
-    how: How,
+    /// Loop turns of an invocation, where the kernels can run one after the other in one workgroup.
+    merged: Option<u64>,
+    /// Where they can run side by side.
+    beside: Option<Beside>,
     accesses: Vec<Access>,
 }
 
-/// How a launch's kernels share it.
+/// The workgroups of kernels that stand side by side.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum How {
-    /// One after the other in one workgroup.
-    Merged,
-    /// One kernel, which may take several launches.
-    Alone,
-    /// Side by side in workgroups of this size, or of any where all are items.
-    Beside(Option<u32>),
+enum Beside {
+    /// Of any size: all are items.
+    Items,
+    /// Of this size.
+    Groups(u32),
 }
 
 /// A part of a storage, in words, that a kernel reads or writes.
@@ -93,83 +118,74 @@ enum Choice {
 }
 
 impl Lowering<'_> {
-    /// The launches, in order.
+    /// The launches, in order. Each kernel goes to the first launch that can take it after what it depends on, or into the same one after it.
     pub fn launches(&self) -> Result<Vec<Launch>> {
         let mut pending: Vec<Pending> = Vec::new();
-        for kernels in self.runs()? {
-            let accesses: Vec<Access> = kernels.iter().flat_map(|&i| self.accesses(i)).collect();
-            let how = match kernels[..] {
-                [only] => self.beside(only)?,
-                _ => How::Merged,
-            };
-            if let How::Beside(group) = how {
-                // It may come as early as what it depends on lets it, with others that wait for no more.
-                let conflict = |p: &Pending| p.accesses.iter().any(|a| accesses.iter().any(|b| a.conflicts(b)));
-                let first = pending.iter().rposition(conflict).map_or(0, |last| last + 1);
-                if let Some((found, group)) = pending[first..].iter_mut().find_map(|p| {
-                    let both = self.together(p, &kernels, group)?;
-                    Some((p, both))
-                }) {
-                    found.kernels.extend(kernels);
-                    found.accesses.extend(accesses);
-                    found.how = How::Beside(group);
-                    continue;
+        for i in 0..self.plan.kernels.len() {
+            let new = Pending { kernels: vec![i], merged: self.merged_cost(i)?, beside: self.beside(i)?, accesses: self.accesses(i) };
+            let last = pending.iter().rposition(|p| p.accesses.iter().any(|a| new.accesses.iter().any(|b| a.conflicts(b))));
+            let both = (last.unwrap_or(0)..pending.len()).find_map(|at| {
+                let (merged, beside) = self.together(&pending[at], &new, last == Some(at))?;
+                Some((at, merged, beside))
+            });
+            match both {
+                Some((at, merged, beside)) => {
+                    let found = &mut pending[at];
+                    found.kernels.push(i);
+                    found.accesses.extend(new.accesses);
+                    (found.merged, found.beside) = (merged, beside);
                 }
+                None => pending.push(new),
             }
-            pending.push(Pending { kernels, how, accesses });
+        }
+        if let ([Pending { kernels, merged: Some(_), .. }], Some(keeping)) = (&pending[..], self.keeping)
+            && kernels.len() > 1
+            && let Some(launch) = self.repeat(kernels, keeping)?
+        {
+            return Ok(vec![launch]);
         }
         let mut launches = Vec::new();
-        for Pending { kernels, how, .. } in &pending {
-            match how {
-                How::Merged => self.merge(kernels, &mut launches)?,
-                How::Alone | How::Beside(_) => self.spread(kernels, &mut launches)?,
+        for Pending { kernels, merged, .. } in &pending {
+            match kernels.len() {
+                2.. if merged.is_some() => self.merge(kernels, &mut launches)?,
+                _ => self.spread(kernels, &mut launches)?,
             }
         }
         Ok(launches)
     }
 
-    /// The kernels in order, consecutive ones that share a workgroup together.
-    fn runs(&self) -> Result<Vec<Vec<usize>>> {
-        let mut runs: Vec<Vec<usize>> = Vec::new();
-        // The loop turns of the last run, while it can still grow.
-        let mut open: Option<u64> = None;
-        for i in 0..self.plan.kernels.len() {
-            let cost = self.merged_cost(i)?;
-            if let (Some(turns), Some(cost), Some(run)) = (open, cost, runs.last_mut())
-                && turns + cost <= MERGED_TURNS
-                && run.len() < self.target.merged_kernels()
-                && self.storages(run.iter().copied().chain([i])).len() <= self.target.max_bindings
-            {
-                run.push(i);
-                open = Some(turns + cost);
-            } else {
-                runs.push(vec![i]);
-                open = cost;
-            }
+    /// How a launch would be shared if it took another kernel; `after`: the kernel depends on one that is there.
+    fn together(&self, launch: &Pending, new: &Pending, after: bool) -> Option<(Option<u64>, Option<Beside>)> {
+        let kernels = || launch.kernels.iter().chain(&new.kernels).copied();
+        if kernels().count() > self.target.merged_kernels() {
+            return None;
         }
-        Ok(runs)
+        let fits = || self.storages(kernels()).len() <= self.target.max_bindings;
+        if let (Some(turns), Some(more)) = (launch.merged, new.merged)
+            && turns + more <= MERGED_TURNS
+            && fits()
+        {
+            return Some((Some(turns + more), None));
+        }
+        let beside = match (launch.beside?, new.beside?) {
+            (Beside::Items, other) | (other, Beside::Items) => other,
+            (Beside::Groups(a), Beside::Groups(b)) if a == b => Beside::Groups(a),
+            (Beside::Groups(_), Beside::Groups(_)) => return None,
+        };
+        (!after && fits()).then_some((None, Some(beside)))
     }
 
     /// Whether a kernel may stand beside others, and in which workgroups.
-    fn beside(&self, i: usize) -> Result<How> {
+    fn beside(&self, i: usize) -> Result<Option<Beside>> {
         if self.tuning.merge == Some(false) || !matches!(self.plan.kernels[i].kind, KernelKind::Loop(_)) {
-            return Ok(How::Alone);
+            return Ok(None);
         }
         let (choice, layout, _) = self.prepare(&[i])?;
         Ok(match self.phases(i, &choice[0], &layout)?[..] {
-            [Phase { work: Work::Items(count), .. }] if count > 0 => How::Beside(None),
-            [Phase { work: Work::Groups { count, size }, .. }] if count > 0 => How::Beside(Some(size)),
-            _ => How::Alone,
+            [Phase { work: Work::Items(count), .. }] if count > 0 => Some(Beside::Items),
+            [Phase { work: Work::Groups { count, size }, .. }] if count > 0 => Some(Beside::Groups(size)),
+            _ => None,
         })
-    }
-
-    /// The workgroup's size if a launch can take these kernels too.
-    fn together(&self, launch: &Pending, kernels: &[usize], group: Option<u32>) -> Option<Option<u32>> {
-        let How::Beside(known) = launch.how else { return None };
-        let fits = launch.kernels.len() + kernels.len() <= self.target.merged_kernels()
-            && self.storages(launch.kernels.iter().chain(kernels).copied()).len() <= self.target.max_bindings;
-        let both = known.or(group);
-        (fits && group.is_none_or(|size| both == Some(size))).then_some(both)
     }
 
     /// What a kernel reads and writes.
@@ -210,6 +226,35 @@ impl Lowering<'_> {
             launches.push(launch(merged(&phases, &layout), &layout, storages, &phases, run));
         }
         Ok(())
+    }
+
+    /// The whole step in one workgroup, as often as the host says; `None` where that is not possible.
+    fn repeat(&self, run: &[usize], keeping: &Keeping) -> Result<Option<Launch>> {
+        let (layout, storages) = self.layout_with(run, &[], Some(keeping));
+        if storages.len() > self.target.max_bindings {
+            return Ok(None);
+        }
+        let mut phases = Vec::new();
+        for &i in run {
+            phases.extend(self.phases(i, &self.merged_choice(i), &layout)?);
+        }
+        phases.retain(|p| !p.work.is_empty());
+        let Some(turns) = phases.iter().map(merged_iterations).sum::<Option<u64>>().filter(|_| !phases.is_empty()) else { return Ok(None) };
+        let mut all = phases.clone();
+        all.push(record(&layout, keeping.control, &keeping.rings, true));
+        let mut launch = launch(repeated(&all, &layout, keeping.control), &layout, storages, &phases, run);
+        launch.most_runs = Some((REPEATED_TURNS / (turns + 1)).max(1) as u32);
+        Ok(Some(launch))
+    }
+
+    /// A launch that keeps the scalars of the run before it; `None` where it would bind too much.
+    pub fn record(&self, keeping: &Keeping) -> Result<Option<Launch>> {
+        let (layout, storages) = self.layout_with(&[], &[], Some(keeping));
+        if storages.len() > self.target.max_bindings {
+            return Ok(None);
+        }
+        let phases = [record(&layout, keeping.control, &keeping.rings, false)];
+        Ok(Some(launch(beside(&phases, &layout, 1)?, &layout, storages, &phases, &[])))
     }
 
     /// How kernels that have a launch to themselves, or share one side by side, are done, and the bindings of that launch.
@@ -299,11 +344,24 @@ impl Lowering<'_> {
 
     /// The bindings of a launch of these kernels; buffers in `vec4` are bound so where that is possible.
     fn layout(&self, kernels: &[usize], vec4: &[BufferId]) -> (Layout, Vec<usize>) {
-        let storages = self.storages(kernels.iter().copied());
+        self.layout_with(kernels, vec4, None)
+    }
+
+    /// As [`Lowering::layout`], for a launch that also keeps scalars.
+    fn layout_with(&self, kernels: &[usize], vec4: &[BufferId], keeping: Option<&Keeping>) -> (Layout, Vec<usize>) {
+        let kept = keeping.map(Keeping::buffers).unwrap_or_default();
+        let mut storages = self.storages(kernels.iter().copied());
+        for storage in kept.iter().map(|b| self.homes[b.0].storage) {
+            if !storages.contains(&storage) {
+                storages.push(storage);
+            }
+        }
         let mut layout = Layout::default();
         let mut numbers = HashMap::new();
-        let used: Vec<BufferId> = kernels.iter().flat_map(|&i| buffers(&self.plan.kernels[i])).collect();
-        let written: Vec<usize> = kernels.iter().flat_map(|&i| self.plan.kernels[i].writes()).map(|b| self.homes[b.0].storage).collect();
+        let used: Vec<BufferId> = kernels.iter().flat_map(|&i| buffers(&self.plan.kernels[i])).chain(kept).collect();
+        let stored = kernels.iter().flat_map(|&i| self.plan.kernels[i].writes());
+        let stored = stored.chain(keeping.iter().flat_map(|k| k.rings.iter().map(|r| r.1).chain([k.control])));
+        let written: Vec<usize> = stored.map(|b| self.homes[b.0].storage).collect();
         for &storage in &storages {
             let mut types: Vec<DType> =
                 used.iter().filter(|b| self.homes[b.0].storage == storage).map(|b| self.plan.buffers[b.0].dtype).collect();
@@ -336,5 +394,5 @@ fn buffers(kernel: &Kernel) -> Vec<BufferId> {
 
 fn launch(module: Module, layout: &Layout, storages: Vec<usize>, phases: &[Phase], kernels: &[usize]) -> Launch {
     let names = phases.iter().map(|p| p.name.clone()).collect();
-    Launch { module, storages, bindings: layout.bindings().to_vec(), names, kernels: kernels.to_vec() }
+    Launch { module, storages, bindings: layout.bindings().to_vec(), names, kernels: kernels.to_vec(), most_runs: None }
 }

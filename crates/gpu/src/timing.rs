@@ -124,12 +124,13 @@ impl Executable {
 
     /// Runs a part of the plan's launches, in one pass: for going through a step launch by launch.
     pub fn run_launches(&mut self, launches: Range<usize>) -> Result<()> {
-        let device = &*self.gpu.0;
-        device.check()?;
         let count = self.launches.len();
         if launches.end > count {
             return Err(Error::argument("launches", format!("{launches:?} were asked for, the step has {count}")));
         }
+        self.rule(1, false);
+        let device = &*self.gpu.0;
+        device.check()?;
         let mut encoder = device.device.create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some("part of a step") });
         {
             let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor { label: None, timestamp_writes: None });
@@ -139,10 +140,16 @@ impl Executable {
         device.check()
     }
 
-    pub(crate) fn dispatch(&self, pass: &mut wgpu::ComputePass<'_>, launch: usize) {
-        let ((pipeline, group), [x, y]) = (&self.bound[launch], self.launches[launch].module.grid);
+    /// Makes a launch's pipeline and bindings those of the dispatches that follow.
+    pub(crate) fn set(&self, pass: &mut wgpu::ComputePass<'_>, launch: usize) {
+        let (pipeline, group) = &self.bound[launch];
         pass.set_pipeline(&pipeline.pipeline);
         pass.set_bind_group(0, group, &[]);
+    }
+
+    pub(crate) fn dispatch(&self, pass: &mut wgpu::ComputePass<'_>, launch: usize) {
+        let [x, y] = self.launches[launch].module.grid;
+        self.set(pass, launch);
         pass.dispatch_workgroups(x, y, 1);
     }
 
@@ -156,6 +163,7 @@ impl Executable {
         if device.stamps != Stamps::None && count > 0 && self.stopwatch.is_none() {
             self.stopwatch = Some(Stopwatch::new(device, count).await?);
         }
+        self.rule(1, false);
         // What was submitted before is not this run's.
         gpu.wait().await?;
         let clock = Clock::start();

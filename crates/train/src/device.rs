@@ -8,7 +8,7 @@ use std::sync::Arc;
 use noyau_compile::plan::BufferId;
 use noyau_compile::{Limits, Plan};
 use noyau_cpu::Cpu;
-use noyau_gpu::{AdapterInfo, Clock, Gpu, Stage, TimedRun};
+use noyau_gpu::{AdapterInfo, Clock, Gpu, HostCost, Stage, TimedRun};
 use noyau_tensor::{Array, Error, Result, State};
 
 /// A CPU or a GPU that steps run on. Clones are the same device.
@@ -294,6 +294,62 @@ impl Executable {
         match self {
             Executable::Cpu(e) => e.run(),
             Executable::Gpu(e) => e.run(),
+        }
+    }
+
+    /// Whether [`Executable::run_many`] can begin at once.
+    pub fn is_prepared(&self) -> bool {
+        match self {
+            Executable::Cpu(_) => true,
+            Executable::Gpu(e) => e.is_prepared(),
+        }
+    }
+
+    pub async fn prepare_many(&mut self) -> Result<()> {
+        match self {
+            Executable::Cpu(_) => Ok(()),
+            Executable::Gpu(e) => e.prepare_many().await,
+        }
+    }
+
+    pub fn run_many(&mut self, runs: usize) -> Result<()> {
+        match self {
+            Executable::Cpu(e) => e.run_many(runs),
+            Executable::Gpu(e) => e.run_many(runs),
+        }
+    }
+
+    /// Keeps the scalars of a run that was not one of many.
+    pub async fn keep(&mut self) -> Result<()> {
+        match self {
+            Executable::Cpu(e) => e.keep(),
+            Executable::Gpu(e) => e.keep().await,
+        }
+    }
+
+    pub async fn history(&mut self, output: usize) -> Result<Array> {
+        match self {
+            Executable::Cpu(e) => e.history(output),
+            Executable::Gpu(e) => e.history(output).await,
+        }
+    }
+
+    /// What handing runs to a GPU has cost the host; nothing on the CPU, which does them itself.
+    pub fn host_cost(&self) -> HostCost {
+        match self {
+            Executable::Cpu(_) => HostCost::default(),
+            Executable::Gpu(e) => e.host_cost(),
+        }
+    }
+
+    /// Each launch in words.
+    pub fn describe(&self) -> String {
+        match self {
+            Executable::Cpu(e) => {
+                let kernels = e.plan().kernels.iter().enumerate();
+                kernels.map(|(i, kernel)| format!("{i}: {}\n", kernel.name)).collect()
+            }
+            Executable::Gpu(e) => e.describe(),
         }
     }
 

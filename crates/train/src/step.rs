@@ -3,7 +3,9 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use noyau_compile::plan::HISTORY;
 use noyau_compile::{Graph, Plan};
+use noyau_gpu::HostCost;
 use noyau_tensor::{Array, Error, Result};
 use serde_json::json;
 
@@ -102,6 +104,60 @@ impl CompiledStep {
         Ok(())
     }
 
+    /// Runs the step `count` times with the arguments as they are, without waiting: states (weights, counters of steps and random numbers, a place in the data) go on from
+    /// run to run, as when [`CompiledStep::launch`] is called `count` times, with the same bits. Results of one element are kept for each of these runs: see
+    /// [`CompiledStep::history_async`].
+    ///
+    /// On a GPU many runs share a submission; a step that is a single launch is done many times by one launch, in a loop of the shader. The first call compiles what
+    /// that takes. A step that is checked or traced runs one by one.
+    pub fn launch_many(&mut self, count: usize) -> Result<()> {
+        if self.watch.is_none() && self.tracer().is_none() && self.executable.is_prepared() {
+            self.runs += count;
+            return self.executable.run_many(count);
+        }
+        #[cfg(not(target_arch = "wasm32"))]
+        return pollster::block_on(self.launch_many_async(count));
+        #[cfg(target_arch = "wasm32")]
+        return Err(Error::argument(
+            "launch_many",
+            "the first call has something to compile, and a step that is checked must be waited for: use launch_many_async",
+        ));
+    }
+
+    /// As [`CompiledStep::launch_many`].
+    pub async fn launch_many_async(&mut self, count: usize) -> Result<()> {
+        self.executable.prepare_many().await?;
+        let mut left = count;
+        while left > 0 && (self.watch.is_some() || self.tracer().is_some()) {
+            self.launch_async().await?;
+            self.executable.keep().await?;
+            left -= 1;
+        }
+        self.runs += left;
+        self.executable.run_many(left)
+    }
+
+    /// A result of one element, by position, after each run that [`CompiledStep::launch_many`] made since this was last asked for that result: in order, as one axis.
+    /// Waits for the device.
+    ///
+    /// The last [`CompiledStep::HISTORY`] runs are kept. Fails when there were more, with how many; the older ones are lost, and asked again it gives those that are
+    /// kept. Fails too where the result has not one element.
+    pub async fn history_async(&mut self, output: usize) -> Result<Array> {
+        if output >= self.graph.outputs.len() {
+            let message = format!("the step returns {} values", self.graph.outputs.len());
+            return Err(Error::argument(format!("result {output}"), message));
+        }
+        self.executable.history(output).await
+    }
+
+    /// Of how many runs [`CompiledStep::history_async`] has the results.
+    pub const HISTORY: usize = HISTORY;
+
+    /// What handing this step's runs to the device has cost the host so far: encoding and submitting, without waiting. On the CPU, which does the work itself, nothing.
+    pub fn host_cost(&self) -> HostCost {
+        self.executable.host_cost()
+    }
+
     /// Runs the step once with the arguments as they are, waits for it, and says how long each launch took by the device's clock. `None` on a GPU that does not
     /// tell the time; on the CPU kernels are timed by the host's clock.
     pub async fn timings_async(&mut self) -> Result<Option<Vec<Timing>>> {
@@ -164,6 +220,11 @@ impl CompiledStep {
         self.executable.launches()
     }
 
+    /// Each launch of a run in words, a line each: its kernels and, on a GPU, how they are done and by how many workgroups. Kernels that share a launch stand in one line.
+    pub fn describe(&self) -> String {
+        self.executable.describe()
+    }
+
     /// Runs something else than the plan, which stays what runs are checked by: a device that computes wrong, for tests.
     #[cfg(test)]
     pub(crate) fn replace_plan(&mut self, session: &Session, alter: impl FnOnce(&mut Plan)) {
@@ -188,6 +249,11 @@ impl CompiledStep {
     /// [`CompiledStep::read_async`], waiting for it.
     pub fn read(&self, output: usize) -> Result<Array> {
         pollster::block_on(self.read_async(output))
+    }
+
+    /// [`CompiledStep::history_async`], waiting for it.
+    pub fn history(&mut self, output: usize) -> Result<Array> {
+        pollster::block_on(self.history_async(output))
     }
 
     /// [`CompiledStep::timings_async`], waiting for it.
