@@ -198,7 +198,9 @@ fn a_trace_shows_every_kernel() {
             }
         }
         named.dedup();
-        assert_eq!(named, (0..step.plan().kernels.len()).collect::<Vec<_>>(), "each kernel once, in order, on {device:?}");
+        // Kernels that share a launch side by side may come earlier than in the plan.
+        named.sort();
+        assert_eq!(named, (0..step.plan().kernels.len()).collect::<Vec<_>>(), "each kernel once on {device:?}");
         // 64 x 30 x 400 products and additions, and an activation for each of 64 x 400.
         let product = on_device.iter().find(|event| event.args["kernels"][0]["sizes"] == "[64, 30] x [30, 400]").expect("the first layer");
         assert!(product.args["kernels"][0]["operations"].as_u64().unwrap() >= 2 * 64 * 30 * 400 + 64 * 400, "{product:?}");
