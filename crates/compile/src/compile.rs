@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use noyau_tensor::{Error, Op, Result};
 
+use crate::attend::attend;
 use crate::convolve::convolve;
-use crate::fuse::{FuseOptions, Fusion, fuse, is_buffered_source};
+use crate::fuse::{FuseOptions, Fusion, GroupKind, fuse, is_buffered_source};
 use crate::halves::{retype, widen};
 use crate::lower::{Lowered, copy_kernel, lower};
 use crate::materialize::{materialize, resolve};
@@ -54,10 +55,10 @@ pub fn compile(graph: &Graph, options: Options) -> Result<Plan> {
     }
 }
 
-/// The graph as it is fused: halves computed with in f32, convolutions written as products, simplified, long reductions split, copies written out.
+/// The graph as it is fused: attention that no kernel does written out, halves computed with in f32, convolutions written as products, simplified, long reductions split, copies written out.
 pub fn prepare(graph: &Graph, options: Options) -> Result<Graph> {
     let longest = options.limits.max_reduce;
-    Ok(materialize(&split_reductions(&simplify(&retype(&convolve(&widen(graph), longest)?)), longest)))
+    Ok(materialize(&split_reductions(&simplify(&retype(&convolve(&widen(&attend(graph, &options.limits)?), longest)?)), longest)))
 }
 
 enum Planned {
@@ -133,6 +134,10 @@ fn plan(graph: &Graph, fusion: &Fusion, limits: &Limits) -> Result<Planned> {
             if bound > limits.max_bindings {
                 if let Some(&cut) = cuts.get(cuts.len() / 2) {
                     return Ok(Planned::Cut(cut));
+                }
+                let g = &fusion.groups[group];
+                if g.kind == GroupKind::Attention && g.members.len() > 1 {
+                    return Ok(Planned::Part(g.members[g.members.len() / 2..].to_vec()));
                 }
                 let elementwise = |id: &&NodeId| graph.node(**id).op.is_elementwise();
                 let maps: Vec<NodeId> = fusion.groups[group].members.iter().filter(elementwise).copied().collect();
@@ -272,7 +277,7 @@ fn reads_in_place(graph: &Graph, fusion: &Fusion, group: usize, next: NodeId, st
         KernelKind::Loop(l) => &l.body,
         KernelKind::Matmul(m) if is_state(m.a.buffer) || is_state(m.b.buffer) => return false,
         KernelKind::Matmul(m) => &m.body,
-        KernelKind::Scatter(_) => return false,
+        KernelKind::Scatter(_) | KernelKind::Attention(_) => return false,
     };
     let target = BufferId(graph.nodes.len() + next.0);
     let Some(store) = body.stores.iter().find(|s| body.operands[s.operand] == target) else { return false };
@@ -331,6 +336,7 @@ fn drop_unused(plan: &mut Plan) {
         match &mut kernel.kind {
             KernelKind::Loop(l) => l.body.operands.iter_mut().for_each(rename),
             KernelKind::Matmul(m) => [&mut m.a.buffer, &mut m.b.buffer].into_iter().chain(&mut m.body.operands).for_each(rename),
+            KernelKind::Attention(a) => a.buffers_mut().into_iter().for_each(rename),
             KernelKind::Scatter(s) => [&mut s.source, &mut s.index, &mut s.target].into_iter().for_each(rename),
         }
     }

@@ -42,14 +42,15 @@ pub fn convolve(graph: &Graph, longest: usize) -> Result<Graph> {
 }
 
 /// Adds the nodes of an expression over a node's operands; the last one stands for the node.
-fn splice(graph: &mut Graph, node: &Node, inputs: &[NodeId], result: &Tensor) -> Result<NodeId> {
+pub(crate) fn splice(graph: &mut Graph, node: &Node, inputs: &[NodeId], result: &Tensor) -> Result<NodeId> {
     if let Some(error) = result.error() {
-        return Err(Error::Internal(format!("{} could not be written as a product: {error}", node.op)));
+        return Err(Error::Internal(format!("{} could not be written as other tensors: {error}", node.op)));
     }
     let mut ids: std::collections::HashMap<u64, NodeId> = std::collections::HashMap::new();
     for tensor in Tensor::topological(&[result]) {
         let id = match tensor.op() {
             Op::Input(i) => inputs[*i],
+            Op::Detach => ids[&tensor.inputs()[0].id()],
             op => {
                 let operands = tensor.inputs().iter().map(|t| ids[&t.id()]).collect();
                 graph.push(Node {

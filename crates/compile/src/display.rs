@@ -73,6 +73,10 @@ impl fmt::Display for Plan {
                 KernelKind::Loop(l) => format!("rows {:?} of {:?}", l.outer, l.inner),
                 KernelKind::Matmul(m) => format!("matmul {:?} {}x{}x{}", m.batch, m.m, m.k, m.n),
                 KernelKind::Scatter(s) => format!("scatter [{}, {}, {}] to {}", s.before, s.count, s.after, s.size),
+                KernelKind::Attention(a) => {
+                    let causal = if a.causal { ", causal" } else { "" };
+                    format!("attention [{}] {}x{} to {}x{}, scale {}{causal}", a.batch, a.n, a.d, a.m, a.e, a.scale)
+                }
             };
             writeln!(f, "kernel {i}: {} - {space}", kernel.name)?;
             writeln!(f, "    reads {}", names(&kernel.reads()))?;
@@ -84,6 +88,7 @@ impl fmt::Display for Plan {
                     writeln!(f, "    b = {}", m.b)?;
                     self.write_body(f, &m.body)?;
                 }
+                KernelKind::Attention(a) => a.matrices().into_iter().try_for_each(|matrix| writeln!(f, "    {matrix}"))?,
                 KernelKind::Scatter(_) => {}
             }
         }

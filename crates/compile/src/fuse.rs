@@ -47,6 +47,8 @@ pub enum GroupKind {
     Matmul,
     /// A scatter, alone.
     Scatter,
+    /// Parts of attention with the same operands, nothing else.
+    Attention,
 }
 
 /// The decisions.
@@ -129,6 +131,7 @@ impl Fuser<'_> {
         match &node.op {
             Op::Reduce(_, axes) => self.place_reduction(id, axes),
             Op::Matmul => self.new_group(id, GroupKind::Matmul, node.shape.to_vec(), node.shape.rank()),
+            Op::Attention(_) => self.place_attention(id),
             Op::ScatterAdd(_) => self.new_group(id, GroupKind::Scatter, node.shape.to_vec(), node.shape.rank()),
             _ => self.place_elementwise(id),
         }
@@ -139,6 +142,23 @@ impl Fuser<'_> {
         let row = full.clone();
         let part = self.part_of(id);
         self.open(id, Group { kind, space, outer, full: full.clone(), row, members: Vec::new(), part, needs: BTreeSet::new() }, full);
+    }
+
+    /// Beside another part of the same attention, forward or backward, whose scores it shares; or alone.
+    fn place_attention(&mut self, id: NodeId) {
+        let node = self.graph.node(id);
+        let same = |other: &NodeId| match (&node.op, &self.graph.node(*other).op) {
+            (Op::Attention(a), Op::Attention(b)) => {
+                (a.causal, a.scale) == (b.causal, b.scale) && self.graph.node(*other).inputs == node.inputs
+            }
+            _ => false,
+        };
+        let part = self.part_of(id);
+        let found = self.fusion.groups.iter().rposition(|g| g.kind == GroupKind::Attention && g.part == part && g.members.iter().all(same));
+        match found.filter(|&group| !self.options.off && self.may_join(id, group)) {
+            Some(group) => self.join(id, group, Index::identity(&node.shape)),
+            None => self.new_group(id, GroupKind::Attention, node.shape.to_vec(), node.shape.rank()),
+        }
     }
 
     fn open(&mut self, id: NodeId, group: Group, place: Index) {
@@ -252,7 +272,7 @@ impl Fuser<'_> {
     /// The place that the node would have in the group, if every operand that the group makes is needed at just the coordinate at which it is made.
     fn aligned_place(&self, id: NodeId, group: usize) -> Option<Index> {
         let g = &self.fusion.groups[group];
-        if g.kind == GroupKind::Scatter {
+        if matches!(g.kind, GroupKind::Scatter | GroupKind::Attention) {
             return None;
         }
         let numel = self.graph.node(id).shape.numel();
@@ -424,7 +444,8 @@ impl Fuser<'_> {
             for (position, &input) in node.inputs.iter().enumerate() {
                 let (base, index) = resolve(self.graph, input);
                 let used = &mut uses[base.0];
-                used.forced |= matches!(node.op, Op::Matmul | Op::ScatterAdd(_)) || (matches!(node.op, Op::Gather(_)) && position == 0);
+                used.forced |= matches!(node.op, Op::Matmul | Op::ScatterAdd(_) | Op::Attention(_))
+                    || (matches!(node.op, Op::Gather(_)) && position == 0);
                 if self.fusion.group_of[base.0] == Some(group) {
                     used.inside = true;
                 } else {
@@ -478,7 +499,7 @@ impl Fuser<'_> {
             Op::Binary(_) | Op::Where | Op::Cast(_) | Op::Detach => 1,
             Op::Gather(_) => 4,
             Op::Philox(_) => 40,
-            Op::Reduce(..) | Op::Matmul | Op::Conv(_) | Op::ScatterAdd(_) => NEVER,
+            Op::Reduce(..) | Op::Matmul | Op::Conv(_) | Op::Attention(_) | Op::ScatterAdd(_) => NEVER,
             Op::Full(_) | Op::Data(_) | Op::Input(_) | Op::State(_) | Op::Iota(_) => 0,
             Op::Reshape | Op::Permute(_) | Op::Expand | Op::Slice(_) | Op::Flip(_) | Op::Pad(..) | Op::Unfold(_) | Op::Error(_) => 0,
         };

@@ -59,7 +59,7 @@ fn way(op: &Op) -> Way {
         },
         Op::Reduce(ReduceOp::Sum | ReduceOp::Prod, _) => Way::Converted,
         Op::Reduce(ReduceOp::Max | ReduceOp::Min, _) => Way::Exact,
-        Op::Matmul | Op::Conv(_) => Way::Accumulated,
+        Op::Matmul | Op::Conv(_) | Op::Attention(_) => Way::Accumulated,
         Op::ScatterAdd(_) => Way::Converted,
         Op::Full(_)
         | Op::Data(_)

@@ -2,11 +2,13 @@
 
 use std::collections::HashMap;
 
-use noyau_tensor::{DType, Error, Op, Result, Scalar};
+use noyau_tensor::{AttentionPart, DType, Error, Op, Result, Scalar};
 
 use crate::fuse::{Fusion, Group, GroupKind, is_buffered_source};
 use crate::materialize::{resolve, view_of};
-use crate::plan::{Body, BufferId, Instr, Kernel, KernelKind, Level, Loop, Matmul, Matrix, Scatter, Store, Value, ValueId};
+use crate::plan::{
+    Attention, AttentionWork, Body, BufferId, Instr, Kernel, KernelKind, Level, Loop, Matmul, Matrix, Scatter, Store, Value, ValueId,
+};
 use crate::{Graph, Index, NodeId, View};
 
 /// Gives the buffer that holds a stored node or a source.
@@ -36,7 +38,7 @@ pub(crate) fn lower(
         .members
         .iter()
         .copied()
-        .find(|&id| matches!(graph.node(id).op, Op::Reduce(..) | Op::Matmul | Op::ScatterAdd(_)))
+        .find(|&id| matches!(graph.node(id).op, Op::Reduce(..) | Op::Matmul | Op::ScatterAdd(_) | Op::Attention(_)))
         .unwrap_or(stored[stored.len() - 1]);
     let location = graph.node(principal).location;
     if g.kind == GroupKind::Scatter {
@@ -55,6 +57,11 @@ pub(crate) fn lower(
             after: shape[axis + 1..].iter().product(),
         });
         return Ok(Some(Lowered { kernel: Kernel { name: "scatter_add".into(), location, kind }, cuts: Vec::new() }));
+    }
+
+    if g.kind == GroupKind::Attention {
+        let kernel = attention(graph, &stored, &buffer, targets)?;
+        return Ok(Some(Lowered { kernel, cuts: Vec::new() }));
     }
 
     let mut writer = Writer {
@@ -99,11 +106,64 @@ pub(crate) fn lower(
             let (a, b) = (matrix(node.inputs[0])?, matrix(node.inputs[1])?);
             KernelKind::Matmul(Matmul { batch: g.space[..rank - 2].to_vec(), m: g.space[rank - 2], n: g.space[rank - 1], k, a, b, body })
         }
-        GroupKind::Map | GroupKind::Rows | GroupKind::Scatter => {
+        GroupKind::Map | GroupKind::Rows | GroupKind::Scatter | GroupKind::Attention => {
             KernelKind::Loop(Loop { outer: g.space[..g.outer].to_vec(), inner: g.space[g.outer..].to_vec(), body })
         }
     };
     Ok(Some(Lowered { kernel: Kernel { name, location, kind }, cuts }))
+}
+
+/// The kernel of some parts of one attention.
+fn attention(
+    graph: &Graph,
+    parts: &[NodeId],
+    buffer: &dyn Fn(NodeId) -> Result<BufferId>,
+    targets: &dyn Fn(NodeId) -> Vec<BufferId>,
+) -> Result<Kernel> {
+    let node = graph.node(parts[0]);
+    let Op::Attention(op) = node.op else { return Err(Error::Internal("a group of attention without any".into())) };
+    let matrix = |i: usize| -> Result<Matrix> {
+        let (base, index) = resolve(graph, node.inputs[i]);
+        Matrix::new(buffer(base)?, &index).ok_or_else(|| Error::Internal(format!("attention cannot read its operand by {index}")))
+    };
+    let rows = |i: usize| buffer(resolve(graph, node.inputs[i]).0);
+    // Each part has one buffer: what is a state's next value is copied.
+    let target = |wanted: AttentionPart| {
+        let is = |id: &&NodeId| matches!(graph.node(**id).op, Op::Attention(a) if a.part == wanted);
+        parts.iter().find(is).and_then(|&id| targets(id).first().copied())
+    };
+    let work = match op.part {
+        AttentionPart::Output | AttentionPart::LogSumExp => {
+            AttentionWork::Forward { out: target(AttentionPart::Output), lse: target(AttentionPart::LogSumExp) }
+        }
+        AttentionPart::GradQuery | AttentionPart::GradKey | AttentionPart::GradValue => AttentionWork::Backward {
+            g: matrix(3)?,
+            lse: rows(4)?,
+            delta: rows(5)?,
+            dq: target(AttentionPart::GradQuery),
+            dk: target(AttentionPart::GradKey),
+            dv: target(AttentionPart::GradValue),
+        },
+    };
+    let shape = |i: usize| &graph.node(node.inputs[i]).shape;
+    let last = |i: usize, axis: usize| shape(i)[shape(i).rank() - axis];
+    let first = op.part.fixed();
+    let kind = KernelKind::Attention(Attention {
+        batch: shape(0)[..shape(0).rank() - 2].iter().product(),
+        n: last(0, 2),
+        m: last(1, 2),
+        d: last(0, 1),
+        e: last(2, 1),
+        causal: op.causal,
+        scale: op.scale,
+        q: matrix(0)?,
+        k: matrix(1)?,
+        v: matrix(2)?,
+        masks: (first..node.inputs.len()).map(matrix).collect::<Result<_>>()?,
+        work,
+    });
+    let names: Vec<&'static str> = parts.iter().map(|&id| graph.node(id).op.name()).collect();
+    Ok(Kernel { name: summary(&names), location: node.location, kind })
 }
 
 /// A kernel that copies a buffer.
@@ -239,6 +299,7 @@ impl Writer<'_> {
             | Op::Pad(..)
             | Op::Unfold(_)
             | Op::Conv(_)
+            | Op::Attention(_)
             | Op::ScatterAdd(_)
             | Op::Error(_)) => return Err(Error::Internal(format!("%{} = {op} cannot be computed inside a kernel", id.0))),
         };

@@ -46,6 +46,13 @@ pub fn materialize(graph: &Graph) -> Graph {
                 inputs.iter_mut().for_each(|id| *id = readable(&mut out, &mut copies, *id));
                 Vec::new()
             }
+            Op::Attention(a) => {
+                // Rows' sums stand in order, all else lies in strides.
+                let rows = if a.part.fixed() > 3 { 4..6 } else { 0..0 };
+                let plain = |i: usize, id: NodeId| if rows.contains(&i) { is_plain(&out, id) } else { has_strides(&out, id) };
+                let unfit: Vec<usize> = (0..inputs.len()).filter(|&i| !plain(i, inputs[i])).collect();
+                inputs.iter_mut().enumerate().filter(|(i, _)| unfit.contains(i)).map(|(_, id)| id).collect()
+            }
             Op::ScatterAdd(_) => inputs.iter_mut().filter(|id| !is_plain(&out, **id)).collect(),
             Op::Gather(_) => inputs.iter_mut().take(1).filter(|id| !is_strided(&out, **id)).collect(),
             _ => Vec::new(),
@@ -63,7 +70,8 @@ pub fn materialize(graph: &Graph) -> Graph {
     }
     for (state, id) in &graph.updates {
         let id = map[id.0];
-        let source = |base: NodeId| matches!(out.node(base).op, Op::Data(_) | Op::Input(_) | Op::State(_));
+        // Attention writes no more than one buffer for each of its parts, where a value may be the next of several states.
+        let source = |base: NodeId| matches!(out.node(base).op, Op::Data(_) | Op::Input(_) | Op::State(_) | Op::Attention(_));
         let id = if !is_plain(&out, id) || source(resolve(&out, id).0) { copy(&mut out, &mut copies, id) } else { id };
         out.updates.push((Arc::clone(state), id));
     }
@@ -89,6 +97,13 @@ fn is_strided(graph: &Graph, id: NodeId) -> bool {
     let (base, index) = resolve(graph, id);
     let affine = index.single().is_some_and(|v| v.is_unmasked() && v.offset >= 0 && v.strides.iter().all(|&s| s >= 0));
     affine && !matches!(graph.node(base).op, Op::Full(_) | Op::Iota(_))
+}
+
+/// Whether the node is matrices of plain strides in a buffer.
+fn has_strides(graph: &Graph, id: NodeId) -> bool {
+    let (base, index) = resolve(graph, id);
+    let strides = Matrix::new(BufferId(0), &index).is_some_and(|matrix| matrix.strides().is_some());
+    strides && !matches!(graph.node(base).op, Op::Full(_) | Op::Iota(_))
 }
 
 /// The node, if a product can read it as it is; else the same views of a copy, made as far from the node as possible: there are more elements in windows

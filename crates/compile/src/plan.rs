@@ -345,7 +345,8 @@ impl Attention {
 
     /// Every buffer that it names.
     pub(crate) fn buffers_mut(&mut self) -> Vec<&mut BufferId> {
-        let mut all: Vec<&mut BufferId> = [&mut self.q, &mut self.k, &mut self.v].into_iter().chain(&mut self.masks).map(|m| &mut m.buffer).collect();
+        let mut all: Vec<&mut BufferId> =
+            [&mut self.q, &mut self.k, &mut self.v].into_iter().chain(&mut self.masks).map(|m| &mut m.buffer).collect();
         match &mut self.work {
             AttentionWork::Forward { out, lse } => all.extend(out.iter_mut().chain(lse)),
             AttentionWork::Backward { g, lse, delta, dq, dk, dv } => {

@@ -7,8 +7,9 @@ use std::ops::ControlFlow;
 use std::rc::Rc;
 
 use noyau_compile::{Graph, Node, NodeId};
-use noyau_tensor::{Conv, DType, Error, Op, ReduceOp, Result, Shape, State};
+use noyau_tensor::{Attention, AttentionPart, Conv, DType, Error, Op, ReduceOp, Result, Shape, State};
 
+use crate::plain::Plain;
 use crate::{Values, scalar};
 
 /// What one run of a graph gives.
@@ -147,6 +148,7 @@ fn node_value(node: &Node, operands: &[Rc<Values>], inputs: &[Values], states: &
             from.copy_from_slice(&c[..last]);
             from[w.axis] = c[w.axis] * w.step + c[last] * w.dilation;
         })),
+        Op::Attention(attention) => made(attend(*attention, &(0..node.inputs.len()).map(operand).collect::<Result<Vec<_>>>()?)),
         Op::Conv(conv) => made(convolve(conv, operand(0)?, operand(1)?, shape)),
         Op::Reduce(op, axes) => made(reduce(*op, axes, operand(0)?)),
         Op::Matmul => made(matmul(operand(0)?, operand(1)?, shape)),
@@ -234,6 +236,42 @@ fn matmul(a: &Values, b: &Values, shape: &Shape) -> Vec<f64> {
                 to.iter_mut().zip(right).for_each(|(r, &v)| *r += left * v);
             }
         }
+    }
+    result
+}
+
+/// A part of attention.
+fn attend(attention: Attention, operands: &[&Values]) -> Vec<f64> {
+    let [q, k, v] = [operands[0], operands[1], operands[2]];
+    let last = |x: &Values, axis: usize| x.shape[x.shape.rank() - axis];
+    let sizes = [last(q, 2), last(k, 2), last(q, 1), last(v, 1)];
+    let [n, m, d, e] = sizes;
+    let batch: usize = q.shape[..q.shape.rank() - 2].iter().product();
+    let mut result = Vec::new();
+    for z in 0..batch {
+        let at = |x: &'_ Values, rows: usize, columns: usize, i: usize, j: usize| x.data[(z * rows + i) * columns + j];
+        let masks: Vec<_> = attention.masks(operands).iter().map(|&mask| move |i, j| at(mask, n, m, i, j)).collect();
+        let (of_q, of_k, of_v) = (|i, l| at(q, n, d, i, l), |j, l| at(k, m, d, j, l), |j, l| at(v, m, e, j, l));
+        let plain = Plain {
+            sizes,
+            causal: attention.causal,
+            scale: attention.scale.into(),
+            q: &of_q,
+            k: &of_k,
+            v: &of_v,
+            masks: masks.iter().map(|mask| mask as crate::plain::At).collect(),
+        };
+        let backward = || {
+            let (g, sums, delta) = (operands[3], operands[4], operands[5]);
+            plain.backward(&|i, l| at(g, n, e, i, l), &|i| sums.data[z * n + i], &|i| delta.data[z * n + i])
+        };
+        result.extend(match attention.part {
+            AttentionPart::Output => plain.forward().0,
+            AttentionPart::LogSumExp => plain.forward().1,
+            AttentionPart::GradQuery => backward().dq,
+            AttentionPart::GradKey => backward().dk,
+            AttentionPart::GradValue => backward().dv,
+        });
     }
     result
 }

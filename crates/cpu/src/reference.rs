@@ -3,11 +3,12 @@
 //! Each instruction is computed in f64 and rounded to what its type stores, sums are kept in f64 until the row ends. Slow; the executor and, in a
 //! validating mode, a GPU's kernels are compared with it.
 
-use noyau_compile::plan::{Body, BufferId, Instr, Kernel, KernelKind, Level, Loop, Matmul, Plan, Scatter};
+use noyau_compile::plan::{Attention, AttentionWork, Body, BufferId, Instr, Kernel, KernelKind, Level, Loop, Matmul, Plan, Scatter};
 use noyau_compile::{Index, plan::Matrix};
 use noyau_tensor::{DType, Error, Result};
 
 use crate::oracle::coordinates;
+use crate::plain::Plain;
 use crate::scalar;
 
 /// Runs one kernel of a plan. `memory[id.0]` holds the words of buffer `id`, each buffer apart from all others (no shared slots).
@@ -16,6 +17,7 @@ pub fn run_kernel(plan: &Plan, kernel: &Kernel, memory: &mut [Vec<u32>]) -> Resu
         KernelKind::Loop(l) => run_loop(plan, l, memory),
         KernelKind::Matmul(m) => run_matmul(plan, m, memory),
         KernelKind::Scatter(s) => run_scatter(s, memory),
+        KernelKind::Attention(a) => run_attention(a, memory),
     }
 }
 
@@ -113,6 +115,56 @@ fn run_scatter(s: &Scatter, memory: &mut [Vec<u32>]) -> Result<()> {
         }
     }
     memory[s.target.0] = target.into_iter().map(f32::to_bits).collect();
+    Ok(())
+}
+
+fn run_attention(a: &Attention, memory: &mut [Vec<u32>]) -> Result<()> {
+    let Attention { n, m, d, e, .. } = *a;
+    // Before anything is written: every place is inside of its buffer.
+    for matrix in a.matrices() {
+        if matrix.reach().is_some_and(|(least, most)| least < 0 || most >= memory[matrix.buffer.0].len() as i128) {
+            return Err(internal("attention leaves its buffer"));
+        }
+    }
+    let mut results: Vec<(BufferId, Vec<f64>)> = Vec::new();
+    let mut add = |to: Option<BufferId>, values: Vec<f64>| {
+        let Some(to) = to else { return };
+        match results.iter_mut().find(|(id, _)| *id == to) {
+            Some((_, all)) => all.extend(values),
+            None => results.push((to, values)),
+        }
+    };
+    for z in 0..a.batch {
+        let word = |buffer: BufferId, place: usize| f64::from(f32::from_bits(memory[buffer.0][place]));
+        let at = |matrix: &Matrix, i: usize, j: usize| matrix.place(z, i, j).map_or(0.0, |place| word(matrix.buffer, place));
+        let masks: Vec<_> = a.masks.iter().map(|mask| move |i, j| at(mask, i, j)).collect();
+        let (q, k, v) = (|i, l| at(&a.q, i, l), |j, l| at(&a.k, j, l), |j, l| at(&a.v, j, l));
+        let plain = Plain {
+            sizes: [n, m, d, e],
+            causal: a.causal,
+            scale: a.scale.into(),
+            q: &q,
+            k: &k,
+            v: &v,
+            masks: masks.iter().map(|mask| mask as crate::plain::At).collect(),
+        };
+        match &a.work {
+            AttentionWork::Forward { out, lse } => {
+                let (means, sums) = plain.forward();
+                add(*out, means);
+                add(*lse, sums);
+            }
+            AttentionWork::Backward { g, lse, delta, dq, dk, dv } => {
+                let found = plain.backward(&|i, l| at(g, i, l), &|i| word(*lse, z * n + i), &|i| word(*delta, z * n + i));
+                add(*dq, found.dq);
+                add(*dk, found.dk);
+                add(*dv, found.dv);
+            }
+        }
+    }
+    for (id, values) in results {
+        memory[id.0] = values.into_iter().map(|x| (x as f32).to_bits()).collect();
+    }
     Ok(())
 }
 

@@ -1,6 +1,6 @@
 //! Gradients: one table of rules, each of which returns tensors, so that gradients have gradients.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::panic::Location as CallerLocation;
 
 use crate::ops::convolution::conv_vjp;
@@ -75,6 +75,37 @@ pub fn gradients(loss: &Tensor, wrt: &[&Tensor]) -> Result<Vec<Option<Tensor>>, 
     Ok(wrt.iter().map(|t| adjoints.get(&t.id()).cloned()).collect())
 }
 
+/// The gradients by `inputs` of an expression of them, given that by `result`: the vector-Jacobian product of what a primitive stands for. What the inputs are
+/// made of is not looked at, even where one is made of another.
+pub(crate) fn through(result: &Tensor, inputs: &[Tensor], g: &Tensor) -> Vec<Option<Tensor>> {
+    let ends: HashSet<u64> = inputs.iter().map(Tensor::id).collect();
+    let (mut order, mut seen) = (Vec::new(), ends.clone());
+    // Each tensor twice: to visit its operands, then to follow them.
+    let mut stack = vec![(result.clone(), false)];
+    while let Some((tensor, ready)) = stack.pop() {
+        if ready {
+            order.push(tensor);
+        } else if seen.insert(tensor.id()) {
+            stack.push((tensor.clone(), true));
+            stack.extend(tensor.inputs().iter().map(|input| (input.clone(), false)));
+        }
+    }
+    let mut adjoints: HashMap<u64, Tensor> = HashMap::from([(result.id(), g.clone())]);
+    for tensor in order.iter().rev().filter(|tensor| !matches!(tensor.op(), Op::Detach)) {
+        let Some(adjoint) = adjoints.get(&tensor.id()).cloned() else { continue };
+        for (input, gradient) in tensor.inputs().iter().zip(vjp(tensor, &adjoint)) {
+            let Some(gradient) = gradient.filter(|_| input.dtype().is_float()) else { continue };
+            let sum = match adjoints.remove(&input.id()) {
+                Some(before) => before.binary(BinaryOp::Add, &gradient, tensor.location()),
+                None => gradient,
+            };
+            adjoints.insert(input.id(), sum);
+        }
+    }
+    // Where two inputs are the same tensor, the first has all of its gradient.
+    inputs.iter().map(|input| adjoints.remove(&input.id())).collect()
+}
+
 /// The vector-Jacobian product: for each operand of `out`, `g` (the gradient of the loss with respect to `out`) times the derivative of `out` with respect to it.
 /// `None` where there is no derivative.
 fn vjp(out: &Tensor, g: &Tensor) -> Vec<Option<Tensor>> {
@@ -106,6 +137,7 @@ fn vjp(out: &Tensor, g: &Tensor) -> Vec<Option<Tensor>> {
             vec![Some(inner)]
         }
         (Op::Unfold(window), Some(x)) => vec![Some(fold(g, *window, x.shape()))],
+        (Op::Attention(attention), Some(_)) => attention.vjp(out, g),
         (Op::Conv(conv), Some(x)) => conv_vjp(conv, x, &inputs[1], g, at).map(Some).into(),
         (Op::Reduce(op, axes), Some(x)) => vec![Some(reduce_vjp(*op, axes, x, out, g))],
         (Op::Matmul, Some(a)) => {

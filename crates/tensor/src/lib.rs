@@ -18,7 +18,7 @@ pub use array::Array;
 pub use dtype::{DType, Element, Scalar};
 pub use error::{At, Error, Location, Result};
 pub use grad::{grad, gradients};
-pub use op::{BinaryOp, Conv, Op, ReduceOp, UnaryOp, Window};
+pub use op::{Attention, AttentionPart, BinaryOp, Conv, Op, ReduceOp, UnaryOp, Window};
 pub use ops::Operand;
 pub use ops::arrange::{hstack, meshgrid, vstack};
 pub use ops::convolution::{ConvOptions, Padding, PerAxis};

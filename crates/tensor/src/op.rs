@@ -164,6 +164,44 @@ impl Conv {
     }
 }
 
+/// The numbers of an [`Op::Attention`].
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Attention {
+    /// Which result.
+    pub part: AttentionPart,
+    /// Whether query `i` may look at keys `0..=i` only.
+    pub causal: bool,
+    /// By which the products of queries and keys are multiplied.
+    pub scale: f32,
+}
+
+/// The results that attention has. Of the queries `[batch.., n, d]`, keys `[batch.., m, d]` and values `[batch.., m, e]`, all with the same batch axes, and any number
+/// of masks `[batch.., n, m]`, f32, come the scores `s = q k^T * scale + masks` and the weights `p = softmax(s)` over the open keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum AttentionPart {
+    /// `p v`, `[batch.., n, e]`. Operands: queries, keys, values, masks.
+    Output,
+    /// The logarithm of the sum of `exp(s)` over the open keys, `[batch.., n]`, f32. Operands as `Output`'s. Where no key is open it has no meaning.
+    LogSumExp,
+    /// The gradient by the queries, `[batch.., n, d]`. Operands: queries, keys, values, the gradient by the output, `LogSumExp`, the sum over features of
+    /// output times its gradient `[batch.., n]`, masks.
+    GradQuery,
+    /// The gradient by the keys, `[batch.., m, d]`. Operands as `GradQuery`'s.
+    GradKey,
+    /// The gradient by the values, `[batch.., m, e]`. Operands as `GradQuery`'s.
+    GradValue,
+}
+
+impl AttentionPart {
+    /// How many operands come before the masks.
+    pub fn fixed(self) -> usize {
+        match self {
+            AttentionPart::Output | AttentionPart::LogSumExp => 3,
+            AttentionPart::GradQuery | AttentionPart::GradKey | AttentionPart::GradValue => 6,
+        }
+    }
+}
+
 /// What a [`Tensor`](crate::Tensor) is the result of. Operands are kept beside the op, in the order given here.
 #[derive(Clone, Debug)]
 pub enum Op {
@@ -214,6 +252,8 @@ pub enum Op {
     /// over any number of axes. Operands: input, weight. Its gradients are convolutions again. The compiler writes it as a matrix product that reads
     /// the input through windows.
     Conv(Conv),
+    /// Attention, whose weights need not be in memory: see [`AttentionPart`]. What it stands for is [`Attention::expand`].
+    Attention(Attention),
     /// `result[.., i, ..] = data[.., index[.., i, ..], ..]` along the axis, the index's shape; operands: data, index (u32). Axes other than the
     /// named one have equal sizes. An index outside of the axis gives 0.
     Gather(usize),
@@ -354,6 +394,13 @@ impl Op {
             Op::Reduce(op, _) => op.name(),
             Op::Matmul => "matmul",
             Op::Conv(_) => "conv",
+            Op::Attention(a) => match a.part {
+                AttentionPart::Output => "attention",
+                AttentionPart::LogSumExp => "attention_logsumexp",
+                AttentionPart::GradQuery => "attention_grad_query",
+                AttentionPart::GradKey => "attention_grad_key",
+                AttentionPart::GradValue => "attention_grad_value",
+            },
             Op::Gather(_) => "gather",
             Op::ScatterAdd(_) => "scatter_add",
             Op::Error(_) => "error",
@@ -391,6 +438,7 @@ impl fmt::Display for Op {
                 "{name}(stride {:?}, padding {:?}, dilation {:?}, input dilation {:?}, groups {})",
                 c.stride, c.padding, c.dilation, c.input_dilation, c.groups
             ),
+            Op::Attention(a) => write!(f, "{name}(scale {}{})", a.scale, if a.causal { ", causal" } else { "" }),
             Op::Error(error) => write!(f, "{name}({error})"),
             Op::Data(_) | Op::Unary(_) | Op::Binary(_) | Op::Where | Op::Detach | Op::Reshape | Op::Expand | Op::Matmul => {
                 f.write_str(name)

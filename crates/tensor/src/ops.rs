@@ -3,6 +3,7 @@
 mod activation;
 mod arithmetic;
 pub mod arrange;
+mod attention;
 pub mod convolution;
 pub mod create;
 pub mod einsum;

@@ -1,0 +1,453 @@
+//! Attention in blocks that stay in cache: the weights of some queries and keys at a time, forgotten when they have done their work.
+//!
+//! Forward, each row keeps its greatest score so far and the sum of the exponentials below it, and what was added up is scaled when a greater one comes; backward, the
+//! weights are made anew from the logarithm of that sum. What each block adds, and in which order, depends on shapes only: a result has the same bits
+//! whichever others are wanted beside it, and whichever thread does it.
+//!
+//! Source: Dao, "FlashAttention-2: faster attention with better parallelism and work partitioning", 2023; the running maximum: Milakov and Gimelshein,
+//! "Online normalizer calculation for softmax", 2018.
+
+use std::ops::Range;
+
+use noyau_compile::plan::{self, AttentionWork, BufferId, Matrix};
+use noyau_tensor::{Attention, Error, Result};
+
+use crate::math;
+use crate::matmul::Steps;
+use crate::simd::{Level, versions};
+
+/// Queries and keys of a block.
+const ROWS: usize = 64;
+const COLUMNS: usize = 256;
+/// From so many matrices on, one thread does all of a matrix' gradients and makes the weights once; with fewer, queries' and keys' gradients are pieces of their
+/// own.
+const TOGETHER: usize = 8;
+/// Multiplications that are worth a piece of their own.
+const PIECE: usize = 1 << 20;
+
+/// Some matrices of the batch, and what of them.
+pub(crate) struct Piece {
+    batch: Range<usize>,
+    queries: Range<usize>,
+    keys: Range<usize>,
+    /// Whether the queries' results (forward, or their gradients) and the keys' and values' gradients are made.
+    makes: [bool; 2],
+}
+
+/// An operand: its first word, where each matrix of the batch begins, and its steps.
+struct Operand {
+    base: *const f32,
+    offsets: Vec<usize>,
+    steps: Steps,
+}
+
+impl Operand {
+    fn new(matrix: &Matrix, (base, len): (*mut u32, usize), batch: usize) -> Result<Operand> {
+        let strides = matrix.strides().ok_or_else(|| Error::Internal(format!("attention reads {matrix}, which is not strided")))?;
+        if matrix.reach().is_some_and(|(least, most)| least < 0 || most >= len as i128) {
+            return Err(Error::Internal(format!("{matrix} leaves its buffer of {len} elements")));
+        }
+        let step = |all: Vec<usize>, digit: &plan::Digit| {
+            all.iter().flat_map(|&base| (0..digit.size).map(move |i| base + i * digit.stride as usize)).collect()
+        };
+        let mut offsets: Vec<usize> = matrix.batch.iter().fold(vec![strides.offset], step);
+        if offsets.len() == 1 {
+            offsets.resize(batch, strides.offset);
+        }
+        if offsets.len() != batch {
+            return Err(Error::Internal("attention with a matrix of another batch".into()));
+        }
+        Ok(Operand { base: base.cast_const().cast(), offsets, steps: Steps { row: strides.row as isize, column: strides.column as isize } })
+    }
+
+    fn at(&self, z: usize, row: usize, column: usize) -> *const f32 {
+        let steps = self.steps;
+        self.base.wrapping_add(self.offsets[z]).wrapping_offset(row as isize * steps.row + column as isize * steps.column)
+    }
+}
+
+/// The results that are wanted, and backward what they are made of.
+enum Work {
+    Forward { out: Option<*mut f32>, lse: Option<*mut f32> },
+    Backward { g: Operand, lse: *const f32, delta: *const f32, dq: Option<*mut f32>, dk: Option<*mut f32>, dv: Option<*mut f32> },
+}
+
+/// Prepared attention.
+pub(crate) struct Attend {
+    batch: usize,
+    n: usize,
+    m: usize,
+    d: usize,
+    e: usize,
+    causal: bool,
+    scale: f32,
+    q: Operand,
+    k: Operand,
+    v: Operand,
+    masks: Vec<Operand>,
+    work: Work,
+    soften: unsafe fn(*mut f32, usize, *mut f32),
+    slopes: unsafe fn(*mut f32, *mut f32, usize, [f32; 3]),
+    pub(crate) pieces: Vec<Piece>,
+}
+
+impl Attend {
+    /// `place` gives the first word and the length of a buffer.
+    pub(crate) fn new(a: &plan::Attention, place: &dyn Fn(BufferId) -> Result<(*mut u32, usize)>, level: Level) -> Result<Attend> {
+        let operand = |matrix: &Matrix| Operand::new(matrix, place(matrix.buffer)?, a.batch);
+        let plain = |id: BufferId, len: usize| -> Result<*mut f32> {
+            let (base, has) = place(id)?;
+            if has != a.batch * len {
+                return Err(Error::Internal(format!("attention needs {} x {len} elements where there are {has}", a.batch)));
+            }
+            Ok(base.cast())
+        };
+        let result = |id: &Option<BufferId>, len: usize| id.map(|id| plain(id, len)).transpose();
+        let work = match &a.work {
+            AttentionWork::Forward { out, lse } => Work::Forward { out: result(out, a.n * a.e)?, lse: result(lse, a.n)? },
+            AttentionWork::Backward { g, lse, delta, dq, dk, dv } => Work::Backward {
+                g: operand(g)?,
+                lse: plain(*lse, a.n)?,
+                delta: plain(*delta, a.n)?,
+                dq: result(dq, a.n * a.d)?,
+                dk: result(dk, a.m * a.d)?,
+                dv: result(dv, a.m * a.e)?,
+            },
+        };
+        let wanted = match &work {
+            Work::Forward { .. } => [true, false],
+            Work::Backward { dq, dk, dv, .. } => [dq.is_some(), dk.is_some() || dv.is_some()],
+        };
+        Ok(Attend {
+            batch: a.batch,
+            n: a.n,
+            m: a.m,
+            d: a.d,
+            e: a.e,
+            causal: a.causal,
+            scale: a.scale,
+            q: operand(&a.q)?,
+            k: operand(&a.k)?,
+            v: operand(&a.v)?,
+            masks: a.masks.iter().map(operand).collect::<Result<_>>()?,
+            work,
+            soften: soften::<Here>(level),
+            slopes: slopes::<Here>(level),
+            pieces: pieces(a, wanted),
+        })
+    }
+
+    /// The words that a piece works with.
+    pub(crate) fn room(&self) -> usize {
+        let block = ROWS.min(self.n) * COLUMNS.min(self.m);
+        match self.work {
+            Work::Forward { .. } => block + 3 * ROWS,
+            Work::Backward { .. } => 2 * block,
+        }
+    }
+
+    /// Nanoseconds for all of it, roughly.
+    pub(crate) fn cost(&self) -> f64 {
+        let times = match &self.work {
+            Work::Forward { .. } => 1.0,
+            Work::Backward { .. } => 2.5,
+        };
+        let part = if self.causal { 0.5 } else { 1.0 };
+        self.batch as f64 * self.n as f64 * self.m as f64 * part * times * ((self.d + self.e) as f64 / 50.0 + 0.5)
+    }
+
+    /// Does one piece.
+    ///
+    /// # Safety
+    /// The buffers are alive, nobody writes what is read or uses what the piece writes. `space` has [`Attend::room`] words.
+    pub(crate) unsafe fn run(&self, piece: &Piece, space: *mut f32) {
+        for z in piece.batch.clone() {
+            // SAFETY: the caller's promise.
+            unsafe {
+                match &self.work {
+                    Work::Forward { out, lse } => self.forward(z, &piece.queries, (*out, *lse), space),
+                    Work::Backward { .. } => self.backward(z, piece, space),
+                }
+            }
+        }
+    }
+
+    /// The keys of a block that any of its queries may look at.
+    fn reach(&self, rows: &Range<usize>, columns: Range<usize>) -> Range<usize> {
+        let end = if self.causal { columns.end.min(rows.end) } else { columns.end };
+        columns.start..end.max(columns.start)
+    }
+
+    /// The scores of a block, row by row, minus infinity where a key is closed.
+    unsafe fn scores(&self, z: usize, rows: &Range<usize>, columns: &Range<usize>, to: *mut f32) {
+        let width = columns.len();
+        let (q, k) = (self.q.at(z, rows.start, 0), self.k.at(z, columns.start, 0));
+        // SAFETY: operands were found inside of their buffers, `to` holds a block.
+        unsafe {
+            multiply(
+                [rows.len(), width, self.d],
+                (to, row_major(width)),
+                (q, self.q.steps),
+                (k, self.k.steps.transposed()),
+                false,
+                self.scale,
+            );
+            for (r, i) in rows.clone().enumerate() {
+                let row = to.add(r * width);
+                for mask in &self.masks {
+                    let (from, step) = (mask.at(z, i, columns.start), mask.steps.column);
+                    for c in 0..width {
+                        let added = *from.offset(c as isize * step);
+                        *row.add(c) = if added <= Attention::CLOSED { f32::NEG_INFINITY } else { *row.add(c) + added };
+                    }
+                }
+                if self.causal {
+                    for c in (i + 1).saturating_sub(columns.start).min(width)..width {
+                        *row.add(c) = f32::NEG_INFINITY;
+                    }
+                }
+            }
+        }
+    }
+
+    unsafe fn forward(&self, z: usize, queries: &Range<usize>, (out, lse): (Option<*mut f32>, Option<*mut f32>), space: *mut f32) {
+        let (n, m, e) = (self.n, self.m, self.e);
+        // For each row the greatest score so far, the sum of exponentials below it, and what the last block made of sums before it.
+        let rows_state = space;
+        let block = space.wrapping_add(3 * ROWS);
+        for start in queries.clone().step_by(ROWS) {
+            let rows = start..(start + ROWS).min(queries.end);
+            // SAFETY: `rows` are inside of the results, `space` has the room.
+            unsafe {
+                for r in 0..rows.len() {
+                    std::slice::from_raw_parts_mut(rows_state.add(3 * r), 3).copy_from_slice(&[f32::NEG_INFINITY, 0.0, 1.0]);
+                }
+                let to = out.map(|out| out.add((z * n + rows.start) * e));
+                if let Some(to) = to {
+                    std::slice::from_raw_parts_mut(to, rows.len() * e).fill(0.0);
+                }
+                for start in (0..m).step_by(COLUMNS) {
+                    let columns = self.reach(&rows, start..(start + COLUMNS).min(m));
+                    let width = columns.len();
+                    if width == 0 {
+                        break;
+                    }
+                    self.scores(z, &rows, &columns, block);
+                    for r in 0..rows.len() {
+                        let state = rows_state.add(3 * r);
+                        (self.soften)(block.add(r * width), width, state);
+                        let scale = *state.add(2);
+                        if let Some(to) = to.filter(|_| scale != 1.0) {
+                            std::slice::from_raw_parts_mut(to.add(r * e), e).iter_mut().for_each(|x| *x *= scale);
+                        }
+                    }
+                    if let Some(to) = to {
+                        let v = (self.v.at(z, columns.start, 0), self.v.steps);
+                        multiply([rows.len(), e, width], (to, row_major(e)), (block, row_major(width)), v, true, 1.0);
+                    }
+                }
+                for (r, i) in rows.clone().enumerate() {
+                    let (most, sum) = (*rows_state.add(3 * r), *rows_state.add(3 * r + 1));
+                    let open = most != f32::NEG_INFINITY;
+                    if let Some(to) = to {
+                        let scale = if open { 1.0 / sum } else { 0.0 };
+                        std::slice::from_raw_parts_mut(to.add(r * e), e).iter_mut().for_each(|x| *x *= scale);
+                    }
+                    if let Some(lse) = lse {
+                        *lse.add(z * n + i) = if open { most + sum.ln() } else { 0.0 };
+                    }
+                }
+            }
+        }
+    }
+
+    unsafe fn backward(&self, z: usize, piece: &Piece, space: *mut f32) {
+        let Work::Backward { g, lse, delta, dq, dk, dv } = &self.work else { return };
+        let (n, m, d, e) = (self.n, self.m, self.d, self.e);
+        let second = space.wrapping_add(ROWS.min(n) * COLUMNS.min(m));
+        let dq = dq.filter(|_| piece.makes[0]).map(|dq| dq.wrapping_add(z * n * d));
+        let dk = dk.filter(|_| piece.makes[1]).map(|dk| dk.wrapping_add(z * m * d));
+        let dv = dv.filter(|_| piece.makes[1]).map(|dv| dv.wrapping_add(z * m * e));
+        let clear = |to: Option<*mut f32>, rows: &Range<usize>, width: usize| {
+            if let Some(to) = to {
+                // SAFETY: rows of a result.
+                unsafe { std::slice::from_raw_parts_mut(to.add(rows.start * width), rows.len() * width) }.fill(0.0);
+            }
+        };
+        clear(dq, &piece.queries, d);
+        clear(dk, &piece.keys, d);
+        clear(dv, &piece.keys, e);
+        for start in piece.keys.clone().step_by(COLUMNS) {
+            let all = start..(start + COLUMNS).min(piece.keys.end);
+            for start in piece.queries.clone().step_by(ROWS) {
+                let rows = start..(start + ROWS).min(piece.queries.end);
+                let columns = self.reach(&rows, all.clone());
+                let (height, width) = (rows.len(), columns.len());
+                if width == 0 {
+                    continue;
+                }
+                let gradient = (g.at(z, rows.start, 0), g.steps);
+                let values = (self.v.at(z, columns.start, 0), self.v.steps.transposed());
+                let weights = (space.cast_const(), row_major(width));
+                let slopes = (second.cast_const(), row_major(width));
+                // SAFETY: `space` has room for two blocks, operands and results were found inside of their buffers.
+                unsafe {
+                    self.scores(z, &rows, &columns, space);
+                    if dq.is_some() || dk.is_some() {
+                        multiply([height, width, e], (second, row_major(width)), gradient, values, false, 1.0);
+                    }
+                    for (r, i) in rows.clone().enumerate() {
+                        let numbers = [*lse.add(z * n + i), *delta.add(z * n + i), self.scale];
+                        (self.slopes)(space.add(r * width), second.add(r * width), width, numbers);
+                    }
+                    if let Some(dq) = dq {
+                        let k = (self.k.at(z, columns.start, 0), self.k.steps);
+                        multiply([height, d, width], (dq.add(rows.start * d), row_major(d)), slopes, k, true, 1.0);
+                    }
+                    if let Some(dk) = dk {
+                        let q = (self.q.at(z, rows.start, 0), self.q.steps);
+                        let across = (slopes.0, slopes.1.transposed());
+                        multiply([width, d, height], (dk.add(columns.start * d), row_major(d)), across, q, true, 1.0);
+                    }
+                    if let Some(dv) = dv {
+                        let across = (weights.0, weights.1.transposed());
+                        multiply([width, e, height], (dv.add(columns.start * e), row_major(e)), across, gradient, true, 1.0);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Cuts attention into pieces.
+fn pieces(a: &plan::Attention, wanted: [bool; 2]) -> Vec<Piece> {
+    let backward = matches!(a.work, AttentionWork::Backward { .. });
+    let work = (a.n * a.m * (a.d + a.e)).max(1);
+    let whole = |batch: Range<usize>| Piece { batch, queries: 0..a.n, keys: 0..a.m, makes: wanted };
+    if work <= PIECE || (backward && a.batch >= TOGETHER) {
+        let together = (PIECE / work).max(1);
+        return (0..a.batch).step_by(together).map(|start| whole(start..(start + together).min(a.batch))).collect();
+    }
+    let blocks = |size: usize, step: usize| (0..size).step_by(step).map(move |start| start..(start + step).min(size));
+    let mut all = Vec::new();
+    for z in 0..a.batch {
+        if wanted[0] {
+            // Of causal attention the last rows are the most work, and best begun first.
+            all.extend(blocks(a.n, ROWS).map(|queries| Piece { queries, makes: [true, false], ..whole(z..z + 1) }));
+        }
+        if wanted[1] {
+            all.extend(blocks(a.m, COLUMNS).map(|keys| Piece { keys, makes: [false, true], ..whole(z..z + 1) }));
+        }
+    }
+    all
+}
+
+fn row_major(width: usize) -> Steps {
+    Steps { row: width as isize, column: 1 }
+}
+
+/// `to (+)= a b * scale` for sizes `[m, n, k]`.
+///
+/// # Safety
+/// All matrices are where memory is that may be used so.
+unsafe fn multiply(
+    [m, n, k]: [usize; 3],
+    (to, at): (*mut f32, Steps),
+    (a, of_a): (*const f32, Steps),
+    (b, of_b): (*const f32, Steps),
+    more: bool,
+    scale: f32,
+) {
+    let kept = if more { 1.0 } else { 0.0 };
+    let alone = gemm::Parallelism::None;
+    // SAFETY: the caller's promise.
+    unsafe {
+        gemm::gemm(
+            m,
+            n,
+            k,
+            to,
+            at.column,
+            at.row,
+            more,
+            a,
+            of_a.column,
+            of_a.row,
+            b,
+            of_b.column,
+            of_b.row,
+            kept,
+            scale,
+            false,
+            false,
+            false,
+            alone,
+        );
+    }
+}
+
+/// Numbers that loops work on side by side.
+const LANES: usize = 16;
+
+/// What `versions!` makes functions for; there is only one.
+pub(crate) trait Only {}
+struct Here;
+impl Only for Here {}
+
+versions!(soften<O: Only>, soften_row, (row: *mut f32, len: usize, state: *mut f32));
+versions!(slopes<O: Only>, slope_row, (scores: *mut f32, toward: *mut f32, len: usize, numbers: [f32; 3]));
+
+/// A row of scores becomes exponentials below the greatest so far. `state`: that, the sum of the exponentials, and by how much what was before is scaled.
+#[inline(always)]
+unsafe fn soften_row<O: Only, const FMA: bool>(row: *mut f32, len: usize, state: *mut f32) {
+    // SAFETY: the caller has so many scores, and three numbers of state.
+    let (row, state) = unsafe { (std::slice::from_raw_parts_mut(row, len), std::slice::from_raw_parts_mut(state, 3)) };
+    let before = state[0];
+    let mut tops = [before; LANES];
+    let mut chunks = row.chunks_exact(LANES);
+    for chunk in chunks.by_ref() {
+        for (top, &x) in tops.iter_mut().zip(chunk) {
+            *top = if x > *top { x } else { *top };
+        }
+    }
+    let mut most = before;
+    for &x in tops.iter().chain(chunks.remainder()) {
+        most = if x > most { x } else { most };
+    }
+    if most == f32::NEG_INFINITY {
+        // Nothing open yet, unless a score is no number.
+        row.iter_mut().for_each(|x| *x = if x.is_nan() { *x } else { 0.0 });
+        state[1] += row.iter().sum::<f32>();
+        state[2] = 1.0;
+        return;
+    }
+    let weight = |x: f32| if x == f32::NEG_INFINITY { 0.0 } else { math::exp::<FMA>(x - most) };
+    let mut sums = [0.0f32; LANES];
+    let mut chunks = row.chunks_exact_mut(LANES);
+    for chunk in chunks.by_ref() {
+        for (sum, x) in sums.iter_mut().zip(chunk) {
+            *x = weight(*x);
+            *sum += *x;
+        }
+    }
+    let mut sum = sums.iter().sum::<f32>();
+    for x in chunks.into_remainder() {
+        *x = weight(*x);
+        sum += *x;
+    }
+    let scale = if before == most { 1.0 } else { math::exp::<FMA>(before - most) };
+    state.copy_from_slice(&[most, state[1] * scale + sum, scale]);
+}
+
+/// A row of scores becomes weights, and of gradients by weights the gradients by scores times the scale. `numbers`: the logarithm of the row's sum, the sum of
+/// result times gradient, the scale.
+#[inline(always)]
+unsafe fn slope_row<O: Only, const FMA: bool>(scores: *mut f32, toward: *mut f32, len: usize, [sum, delta, scale]: [f32; 3]) {
+    // SAFETY: the caller has so many of each.
+    let (scores, toward) = unsafe { (std::slice::from_raw_parts_mut(scores, len), std::slice::from_raw_parts_mut(toward, len)) };
+    for (score, toward) in scores.iter_mut().zip(toward) {
+        let weight = if *score == f32::NEG_INFINITY { 0.0 } else { math::exp::<FMA>(*score - sum) };
+        *score = weight;
+        *toward = weight * (*toward - delta) * scale;
+    }
+}
