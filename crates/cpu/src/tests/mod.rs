@@ -1,5 +1,6 @@
 //! The executor against the reference, on hand-made plans.
 
+mod attention;
 mod convolutions;
 mod elementwise;
 mod kernels;
