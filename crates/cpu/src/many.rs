@@ -83,6 +83,17 @@ impl Executable {
         Ok(())
     }
 
+    /// As [`Executable::run_many`], keeping nothing.
+    pub fn run_unkept(&mut self, runs: usize) -> Result<()> {
+        let mut left = runs;
+        while left > 0 {
+            let now = left.min(TURN);
+            self.run_each(now, || ())?;
+            left -= now;
+        }
+        Ok(())
+    }
+
     /// Keeps the results of one element of the run before, which was not done by [`Executable::run_many`].
     pub fn keep(&mut self) -> Result<()> {
         let _turn = self.turn.take()?;

@@ -91,7 +91,6 @@ impl Executable {
         let Some(launch) = self.kept.launch.as_ref().filter(|_| self.kept.bound.is_none()) else { return Ok(()) };
         let pipeline = device.pipelines.get(device, &[(&launch.module, &launch.bindings[..])]).await?.swap_remove(0);
         let group = device.scoped(|| bind(device, &self.storages, launch, &pipeline)).await?;
-        device.prepare_reading(HISTORY as u64 * 4).await?;
         self.kept.bound = Some((pipeline, group));
         Ok(())
     }
@@ -107,46 +106,55 @@ impl Executable {
         if !self.is_prepared() {
             return Err(Error::argument("run_many", "prepare_many has to be called first"));
         }
-        match self.most_runs() {
-            Some(most) => {
-                let mut whole = runs / most as usize;
-                while whole > 0 {
-                    let launches = whole.min(REPEATED);
-                    self.rule(most, true);
-                    self.submit("many steps", |this, pass| {
-                        this.set(pass, 0);
-                        (0..launches).for_each(|_| pass.dispatch_workgroups(1, 1, 1));
-                        launches
-                    })?;
-                    whole -= launches;
-                }
-                let rest = (runs % most as usize) as u32;
-                if rest > 0 {
-                    self.rule(rest, true);
-                    self.submit("many steps", |this, pass| {
-                        this.dispatch(pass, 0);
-                        1
-                    })?;
-                }
-            }
-            None => {
-                let each = self.launches.len() + usize::from(self.kept.bound.is_some());
-                let most = (DISPATCHES / each.max(1)).max(1);
-                let mut left = if each == 0 { 0 } else { runs };
-                while left > 0 {
-                    let now = left.min(most);
-                    self.submit("many steps", |this, pass| {
-                        for _ in 0..now {
-                            (0..this.launches.len()).for_each(|launch| this.dispatch(pass, launch));
-                            this.keep_in(pass);
-                        }
-                        now * each
-                    })?;
-                    left -= now;
-                }
-            }
-        }
+        self.run_each(runs, true)?;
         self.kept.count += runs as u64;
+        Ok(())
+    }
+
+    /// As [`Executable::run_many`], keeping nothing; nothing has to be prepared.
+    pub fn run_unkept(&mut self, runs: usize) -> Result<()> {
+        self.run_each(runs, false)
+    }
+
+    fn run_each(&mut self, runs: usize, keep: bool) -> Result<()> {
+        if let Some(most) = self.most_runs() {
+            let mut whole = runs / most as usize;
+            while whole > 0 {
+                let launches = whole.min(REPEATED);
+                self.rule(most, keep);
+                self.submit("many steps", |this, pass| {
+                    this.set(pass, 0);
+                    (0..launches).for_each(|_| pass.dispatch_workgroups(1, 1, 1));
+                    launches
+                })?;
+                whole -= launches;
+            }
+            let rest = (runs % most as usize) as u32;
+            if rest > 0 {
+                self.rule(rest, keep);
+                self.submit("many steps", |this, pass| {
+                    this.dispatch(pass, 0);
+                    1
+                })?;
+            }
+            return Ok(());
+        }
+        let each = self.launches.len() + usize::from(keep && self.kept.bound.is_some());
+        let most = (DISPATCHES / each.max(1)).max(1);
+        let mut left = if each == 0 { 0 } else { runs };
+        while left > 0 {
+            let now = left.min(most);
+            self.submit("many steps", |this, pass| {
+                for _ in 0..now {
+                    (0..this.launches.len()).for_each(|launch| this.dispatch(pass, launch));
+                    if keep {
+                        this.keep_in(pass);
+                    }
+                }
+                now * each
+            })?;
+            left -= now;
+        }
         Ok(())
     }
 

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 use noyau_shaders::{Binding, Module};
 use noyau_tensor::{Error, Result};
 
+use crate::cache::Cache;
 use crate::context::{Device, lock};
 
 /// A compiled kernel and how it is bound.
@@ -38,6 +39,9 @@ impl Pipelines {
         }
         for (&(module, _), pipeline) in missing.iter().zip(compile_all(device, &missing, checked).await) {
             lock(&self.0).insert((module.text.clone(), checked), Arc::new(pipeline?));
+        }
+        if let (Some(cache), false) = (&device.cache, missing.is_empty()) {
+            cache.keep();
         }
         let known = lock(&self.0);
         let find = |module: &Module| known.get(&(module.text.clone(), checked)).cloned();
@@ -123,7 +127,7 @@ fn make(device: &Device, module: &Module, bindings: &[Binding], checked: bool) -
         entry_point: Some("main"),
         // Kernels write workgroup memory before they read it.
         compilation_options: wgpu::PipelineCompilationOptions { zero_initialize_workgroup_memory: checked, ..Default::default() },
-        cache: None,
+        cache: device.cache.as_ref().map(Cache::pipelines),
     });
     Pipeline { pipeline, layout }
 }

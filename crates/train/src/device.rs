@@ -319,6 +319,13 @@ impl Executable {
         }
     }
 
+    pub fn run_unkept(&mut self, runs: usize) -> Result<()> {
+        match self {
+            Executable::Cpu(e) => e.run_unkept(runs),
+            Executable::Gpu(e) => e.run_unkept(runs),
+        }
+    }
+
     /// Keeps the scalars of a run that was not one of many.
     pub async fn keep(&mut self) -> Result<()> {
         match self {

@@ -58,11 +58,11 @@ async fn find(
     parts: impl Fn(usize) -> (Vec<Spec>, Step),
 ) -> Result<String> {
     start.restore(session).await?;
-    let mut batches = feed.epoch(epoch as u64 - 1);
+    let mut batches = feed.epoch(session, epoch as u64 - 1).await?;
     let mut step_number = 0;
     let mut before = Snapshot::take(session).await?;
     let mut compiled = HashMap::new();
-    while let Some(parcel) = batches.take()? {
+    while let Some(parcel) = batches.take(1) {
         step_number += 1;
         let size = parcel.len();
         let step = match compiled.entry(size) {

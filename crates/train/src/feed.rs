@@ -1,9 +1,12 @@
 //! How a data set's batches reach a step: as arrays with each launch, or by index from a copy that stays on the device.
+//!
+//! On the device lie the samples, an epoch's order and a cursor: the number of the next batch, which each step moves on. So nothing has to be sent within an epoch, and many steps can be
+//! submitted at once.
 
 use noyau_data::{Batch, Loader, Packing};
-use noyau_tensor::{Array, DType, Param, Result, Shape, Tensor};
+use noyau_tensor::{Array, DType, Init, Param, Result, Scalar, Shape, State, Tensor};
 
-use crate::session::Spec;
+use crate::session::{Session, Spec};
 use crate::step::CompiledStep;
 
 /// A data set prepared for a device.
@@ -16,6 +19,10 @@ struct Resident {
     features: Param,
     targets: Param,
     packing: Packing,
+    /// The epoch's samples in their order.
+    order: Param,
+    /// The number of the epoch's next batch.
+    cursor: Param,
 }
 
 impl Feed {
@@ -27,6 +34,8 @@ impl Feed {
                 features: Param::from_array("data.features", packed.features),
                 targets: Param::from_array("data.targets", packed.targets),
                 packing: packed.packing,
+                order: Param::from_state(State::new("data.order", [loader.samples()], DType::U32, Init::Full(Scalar::Uint(0)))),
+                cursor: Param::from_array("feed.cursor", Array::scalar(0u32)),
             }
         });
         Feed { loader, resident }
@@ -43,24 +52,32 @@ impl Feed {
                 (vec![Spec::new(&x_shape, data.dtype()), Spec::new(&y_shape, data.target_dtype())], x, y)
             }
             Some(resident) => {
-                let index = Tensor::input(0, [batch], DType::U32);
+                // In whole batches, also for the last one, which is smaller.
+                let places = resident.cursor.tensor() * self.loader.batch_size() as u32 + Tensor::arange(batch).to(DType::U32);
+                let index = resident.order.index_select(0, &places);
                 let rows = resident.features.index_select(0, &index);
                 let x = match resident.packing {
                     Packing::Words => rows,
                     Packing::Bytes { mul, add } => unpack(&rows, data.sample_shape().numel()) * mul + add,
                 };
                 let y = resident.targets.index_select(0, &index);
-                (vec![Spec::u32([batch])], x.reshape(x_shape), y.reshape(y_shape))
+                (Vec::new(), x.reshape(x_shape), y.reshape(y_shape))
             }
         }
     }
 
-    /// The epoch's batches, in order.
-    pub fn epoch(&self, epoch: u64) -> Batches {
-        match &self.resident {
-            None => Batches::Arrays(self.loader.epoch(epoch)),
-            Some(_) => Batches::Indices(self.loader.index_batches(epoch)),
-        }
+    /// What a step on a batch changes besides what it is for.
+    pub fn updates(&self) -> Vec<(Param, Tensor)> {
+        self.resident.iter().map(|resident| (resident.cursor.clone(), &resident.cursor + 1u32)).collect()
+    }
+
+    /// Begins an epoch: its batches, in order.
+    pub async fn epoch(&self, session: &Session, epoch: u64) -> Result<Batches> {
+        let Some(resident) = &self.resident else { return Ok(Batches::Arrays(self.loader.epoch(epoch))) };
+        let order = self.loader.order(epoch);
+        session.set_async(&resident.order, &Array::new([order.len()], &order)?).await?;
+        session.set_async(&resident.cursor, &Array::scalar(0u32)).await?;
+        Ok(Batches::Placed { samples: order.len(), size: self.loader.batch_size() })
     }
 
     /// The sizes of batches that an epoch has: the batch size, and what is left at the end.
@@ -73,42 +90,61 @@ impl Feed {
 /// An epoch's batches.
 pub(crate) enum Batches {
     Arrays(noyau_data::Batches),
-    Indices(noyau_data::IndexBatches),
+    /// On the device: so many samples are left, in batches of a size.
+    Placed {
+        samples: usize,
+        size: usize,
+    },
 }
 
-/// One batch on its way to a step.
+/// A batch on its way to a step, or several of one size.
 pub(crate) enum Parcel {
     Arrays(Batch),
-    Index(Array),
+    /// The device's next ones.
+    Placed {
+        len: usize,
+        count: usize,
+    },
 }
 
 impl Parcel {
+    /// Samples of a batch.
     pub fn len(&self) -> usize {
         match self {
             Parcel::Arrays(batch) => batch.len(),
-            Parcel::Index(index) => index.len(),
+            Parcel::Placed { len, .. } => *len,
         }
     }
 
-    pub async fn launch(&self, step: &mut CompiledStep) -> Result<()> {
-        step.launch_with_async(&self.arrays()).await
+    /// How many batches there are.
+    pub fn count(&self) -> usize {
+        match self {
+            Parcel::Arrays(_) => 1,
+            Parcel::Placed { count, .. } => *count,
+        }
     }
 
-    /// The arguments, as `launch` passes them.
-    fn arrays(&self) -> Vec<&Array> {
+    /// Runs a step on all of them.
+    pub async fn launch(&self, step: &mut CompiledStep) -> Result<()> {
         match self {
-            Parcel::Arrays(batch) => vec![&batch.x, &batch.y],
-            Parcel::Index(index) => vec![index],
+            Parcel::Arrays(batch) => step.launch_with_async(&[&batch.x, &batch.y]).await,
+            Parcel::Placed { count, .. } => step.launch_unkept(*count).await,
         }
     }
 }
 
 impl Batches {
-    /// The next batch, if there is one.
-    pub fn take(&mut self) -> Result<Option<Parcel>> {
+    /// The next batch, if there is one; or at most so many of one size, where they need not be sent.
+    pub fn take(&mut self, most: usize) -> Option<Parcel> {
         match self {
-            Batches::Arrays(batches) => Ok(batches.next().map(Parcel::Arrays)),
-            Batches::Indices(batches) => batches.next().map(|index| Array::new([index.len()], &index).map(Parcel::Index)).transpose(),
+            Batches::Arrays(batches) => batches.next().map(Parcel::Arrays),
+            Batches::Placed { samples: 0, .. } => None,
+            Batches::Placed { samples, size } => {
+                let len = (*size).min(*samples);
+                let count = (*samples / len).min(most.max(1));
+                *samples -= len * count;
+                Some(Parcel::Placed { len, count })
+            }
         }
     }
 

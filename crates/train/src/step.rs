@@ -127,14 +127,29 @@ impl CompiledStep {
     /// As [`CompiledStep::launch_many`].
     pub async fn launch_many_async(&mut self, count: usize) -> Result<()> {
         self.executable.prepare_many().await?;
+        let left = self.launch_looking(count, true).await?;
+        self.runs += left;
+        self.executable.run_many(left)
+    }
+
+    /// As [`CompiledStep::launch_many`], without a history: for those who have their results from states.
+    pub(crate) async fn launch_unkept(&mut self, count: usize) -> Result<()> {
+        let left = self.launch_looking(count, false).await?;
+        self.runs += left;
+        self.executable.run_unkept(left)
+    }
+
+    /// Runs the step one by one as long as its runs are checked or traced; how many runs are left.
+    async fn launch_looking(&mut self, count: usize, keep: bool) -> Result<usize> {
         let mut left = count;
         while left > 0 && (self.watch.is_some() || self.tracer().is_some()) {
             self.launch_async().await?;
-            self.executable.keep().await?;
+            if keep {
+                self.executable.keep().await?;
+            }
             left -= 1;
         }
-        self.runs += left;
-        self.executable.run_many(left)
+        Ok(left)
     }
 
     /// A result of one element, by position, after each run that [`CompiledStep::launch_many`] made since this was last asked for that result: in order, as one axis.

@@ -81,6 +81,44 @@ impl<'a> Fit<'a> {
     }
 }
 
+/// How many steps go to the device at once.
+#[derive(Default)]
+struct Pace {
+    steps_per_second: Option<f64>,
+    /// The step of the epoch, and the epoch's time, when the device was last waited for.
+    last: (usize, f64),
+}
+
+impl Pace {
+    /// Steps for so long at once, in seconds: there is something to report some times a second, and little to wait for.
+    const WINDOW: f64 = 0.05;
+    /// Steps after which the device is waited for to see how quick it is.
+    const FIRST: usize = 4;
+
+    /// The epoch's clock begins at a step.
+    fn begin(&mut self, number: usize) {
+        self.last = (number, 0.0);
+    }
+
+    /// At most so many steps next.
+    fn window(&self) -> usize {
+        self.steps_per_second.map_or(1, |rate| (rate * Pace::WINDOW) as usize).max(1)
+    }
+
+    fn is_due(&self, number: usize) -> bool {
+        self.steps_per_second.is_none() && number >= self.last.0 + Pace::FIRST
+    }
+
+    /// The device has done all steps up to a number.
+    fn measure(&mut self, number: usize, seconds: f64) {
+        let (steps, time) = (number - self.last.0, seconds - self.last.1);
+        if steps > 0 && time > 0.0 {
+            self.steps_per_second = Some(steps as f64 / time);
+        }
+        self.last = (number, seconds);
+    }
+}
+
 /// Sums over samples, kept on the device and read now and then.
 struct Sums {
     loss: Param,
@@ -214,17 +252,20 @@ impl Trainer {
         let mut warm = false;
         let mut objects = 0;
         let mut evaluator = None;
+        let mut pace = Pace::default();
 
         for epoch in 1..=fit.epochs {
             sums.clear(&session).await?;
+            let mut batches = feed.epoch(&session, epoch as u64 - 1).await?;
             let snapshot = Snapshot::take(&session).await?;
             let mut clock = Clock::start();
             let mut reported = 0.0;
             let (mut samples, mut untimed) = (0, 0);
-            let mut batches = feed.epoch(epoch as u64 - 1);
             let steps_per_epoch = feed.loader.len();
-            for number in 1..=steps_per_epoch {
-                let Some(parcel) = batches.take()? else { break };
+            let mut number = 0;
+            pace.begin(0);
+            while let Some(parcel) = batches.take(if warm { pace.window() } else { 1 }) {
+                number += parcel.count();
                 let size = parcel.len();
                 if size == sizes[0] {
                     parcel.launch(&mut step).await?;
@@ -234,7 +275,7 @@ impl Trainer {
                     };
                     parcel.launch(step).await?;
                 }
-                samples += size;
+                samples += size * parcel.count();
                 batches.recycle(parcel);
                 if !warm {
                     session.device().wait_async().await?;
@@ -253,11 +294,15 @@ impl Trainer {
                     // Rates are of the training in its stride: what the first step took is a figure of its own.
                     clock = Clock::start();
                     untimed = samples;
+                    pace.begin(number);
                 }
                 let seconds = clock.seconds();
-                if seconds - reported > 0.1 || number == steps_per_epoch {
-                    reported = seconds;
+                if seconds - reported > 0.1 || number == steps_per_epoch || pace.is_due(number) {
+                    // This waits for the device.
                     let loss = f64::from(session.get_async(&sums.loss).await?.try_item()?) / samples as f64;
+                    let seconds = clock.seconds();
+                    reported = seconds;
+                    pace.measure(number, seconds);
                     if !loss.is_finite() {
                         return Err(diagnose::explain(&session, &feed, &snapshot, epoch, |size| {
                             self.training_parts(&feed, size, &sums, classes)
@@ -395,6 +440,7 @@ impl Trainer {
         };
         updates.extend(mode.take_updates());
         updates.extend(sums.updates(&loss, &out, &y, classes));
+        updates.extend(feed.updates());
         (arguments, Step::returns(&loss).updates(updates))
     }
 
@@ -445,8 +491,8 @@ struct Evaluator {
 impl Evaluator {
     async fn run(&mut self, session: &Session) -> Result<Evaluation> {
         self.sums.clear(session).await?;
-        let mut batches = self.feed.epoch(0);
-        while let Some(parcel) = batches.take()? {
+        let mut batches = self.feed.epoch(session, 0).await?;
+        while let Some(parcel) = batches.take(1) {
             let Some(step) = self.steps.get_mut(&parcel.len()) else { return Err(Error::Internal("no step for this batch size".into())) };
             parcel.launch(step).await?;
             batches.recycle(parcel);
