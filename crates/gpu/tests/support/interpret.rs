@@ -1,6 +1,6 @@
 //! Plans done plainly, in f64: one loop after the other, nothing shared with the code that is tested but the plan and its indices.
 
-use noyau_compile::plan::{Body, BufferKind, Instr, KernelKind, Level, Matrix};
+use noyau_compile::plan::{Attention, AttentionWork, Body, BufferId, BufferKind, Instr, KernelKind, Level, Matrix};
 use noyau_compile::{Index, Plan};
 use noyau_tensor::{Array, BinaryOp, DType, ReduceOp, Scalar, UnaryOp};
 
@@ -54,6 +54,7 @@ pub fn run(plan: &Plan, inputs: &[Array]) -> Vec<Vec<f64>> {
                 }
                 buffers[s.target.0] = target;
             }
+            KernelKind::Attention(a) => attend(a, &mut buffers),
         }
     }
     buffers
@@ -248,4 +249,52 @@ pub fn philox(mut c: [u32; 4], seed: u32) -> u32 {
         key = [key[0].wrapping_add(0x9E37_79B9), key[1].wrapping_add(0xBB67_AE85)];
     }
     c[0]
+}
+
+/// Attention with the weights in memory, and its gradients by the chain rule.
+fn attend(a: &Attention, buffers: &mut [Vec<f64>]) {
+    let before = buffers.to_vec();
+    let Attention { n, m, d, e, .. } = *a;
+    for z in 0..a.batch {
+        let at = |x: &Matrix, i: usize, j: usize| x.place(z, i, j).map_or(0.0, |place| before[x.buffer.0][place]);
+        let score = |i: usize, j: usize| (0..d).map(|l| at(&a.q, i, l) * at(&a.k, j, l)).sum::<f64>() * f64::from(a.scale);
+        let added = |i: usize, j: usize| a.masks.iter().map(|mask| at(mask, i, j)).sum::<f64>();
+        let open = |i: usize, j: usize| !(a.causal && j > i) && a.masks.iter().all(|mask| at(mask, i, j) > -1e30);
+        let scores: Vec<Vec<Option<f64>>> =
+            (0..n).map(|i| (0..m).map(|j| open(i, j).then(|| score(i, j) + added(i, j))).collect()).collect();
+        match &a.work {
+            AttentionWork::Forward { out, lse } => {
+                for (i, row) in scores.iter().enumerate() {
+                    let most = row.iter().flatten().fold(f64::NEG_INFINITY, |most, s| most.max(*s));
+                    let sum: f64 = row.iter().flatten().map(|s| (s - most).exp()).sum();
+                    if let Some(out) = out {
+                        for l in 0..e {
+                            let mean: f64 = (0..m).map(|j| row[j].map_or(0.0, |s| (s - most).exp() / sum) * at(&a.v, j, l)).sum();
+                            buffers[out.0][(z * n + i) * e + l] = mean;
+                        }
+                    }
+                    if let Some(lse) = lse {
+                        buffers[lse.0][z * n + i] = if sum > 0.0 { most + sum.ln() } else { 0.0 };
+                    }
+                }
+            }
+            AttentionWork::Backward { g, lse, delta, dq, dk, dv } => {
+                let rows = |id: BufferId, i: usize| before[id.0][z * n + i];
+                let weight = |i: usize, j: usize| scores[i][j].map_or(0.0, |s| (s - rows(*lse, i)).exp());
+                let slope = |i: usize, j: usize| {
+                    let toward: f64 = (0..e).map(|l| at(g, i, l) * at(&a.v, j, l)).sum();
+                    weight(i, j) * (toward - rows(*delta, i)) * f64::from(a.scale)
+                };
+                let mut fill = |id: &Option<BufferId>, rows: usize, width: usize, f: &dyn Fn(usize, usize) -> f64| {
+                    let Some(id) = id else { return };
+                    for (i, l) in (0..rows).flat_map(|i| (0..width).map(move |l| (i, l))) {
+                        buffers[id.0][(z * rows + i) * width + l] = f(i, l);
+                    }
+                };
+                fill(dq, n, d, &|i, l| (0..m).map(|j| slope(i, j) * at(&a.k, j, l)).sum());
+                fill(dk, m, d, &|j, l| (0..n).map(|i| slope(i, j) * at(&a.q, i, l)).sum());
+                fill(dv, m, e, &|j, l| (0..n).map(|i| weight(i, j) * at(g, i, l)).sum());
+            }
+        }
+    }
 }

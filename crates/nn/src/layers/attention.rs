@@ -18,10 +18,13 @@ use crate::mixed::wide;
 
 /// `softmax(q k^T / sqrt(d)) v`: `[.., queries, d]`, `[.., keys, d]` and `[.., keys, e]` to `[.., queries, e]`, f32. Leading axes (batch, heads) broadcast.
 ///
+/// The weights `[.., queries, keys]` are not kept in memory, for the gradients neither, where heads have at most 128 features: attention is done block by block.
+/// (The gradient of a mask that [`AttentionMask::added`] is learned from has them there: it is as large as they are.)
+///
 /// A query that no key is open to gives zeros, and no gradient flows through it; PyTorch does the same since 2.5.
 ///
-/// Source: Vaswani et al., "Attention is all you need", NeurIPS 2017. PyTorch's function of the name, whose boolean `attn_mask` is
-/// [`AttentionMask::allowed`] and whose `is_causal` is [`AttentionMask::causal`].
+/// Source: Vaswani et al., "Attention is all you need", NeurIPS 2017; Dao et al., "FlashAttention", NeurIPS 2022. PyTorch's function of the name, whose
+/// boolean `attn_mask` is [`AttentionMask::allowed`] and whose `is_causal` is [`AttentionMask::causal`].
 #[track_caller]
 pub fn scaled_dot_product_attention(q: &Tensor, k: &Tensor, v: &Tensor, mask: &AttentionMask) -> Tensor {
     attend(q, k, v, mask, 0.0, &Mode::eval()).0
@@ -47,8 +50,17 @@ fn attend(q: &Tensor, k: &Tensor, v: &Tensor, mask: &AttentionMask, p: f64, mode
     }
     let weights = mask.softmax(&scores);
     let weights = if v.dtype().is_half() { weights.to(v.dtype()) } else { weights };
-    let result = mode.cast(&dropout(&weights, p, mode)).matmul(&mode.cast(v));
-    (result, weights)
+    if weights.error().is_some() {
+        return (weights.clone(), weights);
+    }
+    let (q, k, v) = (mode.cast(q), mode.cast(k), mode.cast(v));
+    let dropped = dropout(&weights, p, mode);
+    if dropped.id() == weights.id() && [k.dtype(), v.dtype()] == [q.dtype(); 2] && scores.numel() > 0 {
+        // All of the weights are used as they are: they need not be in memory.
+        let (masks, causal) = mask.parts(scores.rank());
+        return (q.attention(&k, &v, &masks, causal, (1.0 / width.sqrt()) as f32), weights);
+    }
+    (mode.cast(&dropped).matmul(&v), weights)
 }
 
 /// What is wrong with the shapes of queries, keys and values.

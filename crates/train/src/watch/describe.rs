@@ -1,6 +1,6 @@
 //! Kernels and buffers in words, and how much a kernel does.
 
-use noyau_compile::plan::{Body, BufferId, BufferKind, Instr, Kernel, KernelKind, Level, Plan};
+use noyau_compile::plan::{AttentionWork, Body, BufferId, BufferKind, Instr, Kernel, KernelKind, Level, Plan};
 use noyau_tensor::{At, Shape};
 
 /// The sizes that a kernel works on: `map [128, 10]`, `rows [128] of [10]`, `[128, 784] x [784, 512]`.
@@ -13,6 +13,7 @@ pub(super) fn sizes(kernel: &Kernel) -> String {
             format!("{} x {}", of([m.m, m.k]), of([m.k, m.n]))
         }
         KernelKind::Scatter(s) => format!("scatter [{}, {}, {}] to {}", s.before, s.count, s.after, s.size),
+        KernelKind::Attention(a) => format!("[{}, {}, {}] to [{}, {}, {}]", a.batch, a.n, a.d, a.batch, a.m, a.e),
     }
 }
 
@@ -65,6 +66,17 @@ pub(super) fn work(plan: &Plan, kernel: &Kernel) -> Work {
             (read + whole(m.a.buffer) + whole(m.b.buffer), operations + 2 * results * m.k)
         }
         KernelKind::Scatter(s) => (whole(s.source) + whole(s.index), s.before * s.count * s.after),
+        KernelKind::Attention(a) => {
+            let products = match &a.work {
+                AttentionWork::Forward { .. } => a.d + a.e,
+                AttentionWork::Backward { dq, dk, dv, .. } => {
+                    let times = |wanted: bool, each: usize| if wanted { each } else { 0 };
+                    a.d + a.e + times(dq.is_some(), a.d) + times(dk.is_some(), a.d) + times(dv.is_some(), a.e)
+                }
+            };
+            let open = if a.causal { 2 } else { 1 };
+            (kernel.reads().into_iter().map(whole).sum(), a.batch * a.n * a.m * 2 * products / open)
+        }
     };
     let written: usize = kernel.writes().into_iter().map(whole).sum();
     Work { bytes: (read + written) * 4, operations }

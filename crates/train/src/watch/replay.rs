@@ -8,6 +8,7 @@ use noyau_compile::plan::{Body, BufferId, Instr, Kernel, KernelKind, Level, Loop
 use noyau_compile::{Index, scalar};
 use noyau_tensor::{DType, Error, Result};
 
+use super::attention;
 use super::interval::{self, Interval, TINY};
 use super::sums::{Sum, Total, grid_of};
 
@@ -50,6 +51,7 @@ pub(super) fn compare(plan: &Plan, kernel: &Kernel, before: &[&[u32]], after: &[
             })
         }
         KernelKind::Scatter(s) => vec![scatter(s, before, after)],
+        KernelKind::Attention(a) => attention::compare(a, before, after),
     };
     let mut found = Found::default();
     for part in parts {
@@ -83,14 +85,14 @@ fn in_parallel<R: Send>(items: usize, each: usize, work: impl Fn(Range<usize>) -
 
 /// What a part of the work found.
 #[derive(Default)]
-struct Found {
+pub(super) struct Found {
     count: usize,
     of: usize,
     first: Option<Difference>,
 }
 
 impl Found {
-    fn check(&mut self, buffer: BufferId, place: usize, allowed: Interval, dtype: DType, after: &[&[u32]]) -> Result<()> {
+    pub(super) fn check(&mut self, buffer: BufferId, place: usize, allowed: Interval, dtype: DType, after: &[&[u32]]) -> Result<()> {
         let &word = after[buffer.0].get(place).ok_or_else(|| internal("a store leaves its buffer"))?;
         self.of += 1;
         if !allowed.allows(word, dtype) {

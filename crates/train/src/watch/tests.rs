@@ -143,7 +143,7 @@ fn one_bit_off(plan: &mut Plan) {
     let body = match &mut kernel.kind {
         KernelKind::Loop(l) => &mut l.body,
         KernelKind::Matmul(m) => &mut m.body,
-        KernelKind::Scatter(_) => panic!("a scatter has no body"),
+        KernelKind::Scatter(_) | KernelKind::Attention(_) => panic!("a {} has no body", kernel.name),
     };
     let store = body.stores[0].clone();
     let value = body.values[store.value.0].clone();

@@ -1,12 +1,12 @@
 //! Which keys a query may look at.
 
-use noyau_tensor::{DType, Tensor};
+use noyau_tensor::{Attention, DType, Tensor};
 
 use crate::fault::fail;
 
 /// What is added to the score of a key that a query may not look at. Its exponential is 0 beside that of any score; it is finite because a GPU may
 /// assume that infinity does not occur.
-const CLOSED: f32 = -1e30;
+const CLOSED: f32 = Attention::CLOSED;
 
 /// Which keys each query may look at, and what is added to the scores of those. All conditions hold together: `AttentionMask::causal().padding(&p)`.
 ///
@@ -81,6 +81,15 @@ impl AttentionMask {
             None => mask,
         });
         self
+    }
+
+    /// What is added to scores of a rank, closed keys included, and whether later keys are closed too: the operands of [`Tensor::attention`]. The mask
+    /// has been found to fit.
+    #[track_caller]
+    pub(super) fn parts(&self, rank: usize) -> (Vec<Tensor>, bool) {
+        let closes = |open: &Tensor| open.where_(0.0f32, CLOSED);
+        let padding = self.padding.as_ref().map(|padding| closes(&spread(padding, rank)));
+        (self.allowed.iter().map(closes).chain(padding).chain(self.added.clone()).collect(), self.causal)
     }
 
     /// The weights of scores `[.., queries, keys]`: their softmax over the open keys, 0 where there is none.
