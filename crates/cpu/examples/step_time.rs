@@ -1,4 +1,4 @@
-//! The time of two training steps on the CPU, whole and kernel by kernel: `cargo run --release -p noyau-cpu --example step_time [-- kernels]`.
+//! The time of training steps on the CPU, whole and kernel by kernel: `cargo run --release -p noyau-cpu --example step_time [-- kernels]`.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -41,10 +41,10 @@ fn tiny() -> Step {
     Step { inputs: vec![(Shape::from([32, 2]), DType::F32), (Shape::from([32, 1]), DType::F32)], loss, updates }
 }
 
-/// 784-512-256-10 with ReLU, cross-entropy, SGD with momentum, batch 128.
-fn mnist() -> Step {
-    let x = Tensor::input(0, [128, 784], DType::F32);
-    let y = Tensor::input(1, [128], DType::U32);
+/// 784-512-256-10 with ReLU, cross-entropy, SGD with momentum.
+fn mnist(batch: usize) -> Step {
+    let x = Tensor::input(0, [batch, 784], DType::F32);
+    let y = Tensor::input(1, [batch], DType::U32);
     let weights = [param("w1", [784, 512], 3), param("w2", [512, 256], 5), param("w3", [256, 10], 7)];
     let biases = [param("b1", [1, 512], 2), param("b2", [1, 256], 2), param("b3", [1, 10], 2)];
     let h = (x.matmul(&weights[0]) + biases[0].tensor()).relu();
@@ -62,7 +62,7 @@ fn mnist() -> Step {
         updates.push((Arc::clone(p.state()), p.tensor() - &next * 0.1));
         updates.push((Arc::clone(velocity.state()), next));
     }
-    Step { inputs: vec![(Shape::from([128, 784]), DType::F32), (Shape::from([128]), DType::U32)], loss, updates }
+    Step { inputs: vec![(Shape::from([batch, 784]), DType::F32), (Shape::from([batch]), DType::U32)], loss, updates }
 }
 
 fn load(step: &Step) -> Result<Executable> {
@@ -114,8 +114,9 @@ fn main() -> Result<()> {
     let kernels = std::env::args().any(|a| a == "kernels");
     if std::env::args().any(|a| a == "plan") {
         print!("{}", load(&tiny())?.plan());
-        print!("{}", load(&mnist())?.plan());
+        print!("{}", load(&mnist(128))?.plan());
     }
     time("tiny", &tiny(), 20_000, kernels)?;
-    time("mnist", &mnist(), 100, kernels)
+    time("mnist, batch 128", &mnist(128), 100, kernels)?;
+    time("mnist, batch 1024", &mnist(1024), 10, kernels)
 }

@@ -9,6 +9,7 @@ use noyau_tensor::{Array, DType, Error, Result, State};
 use rayon::iter::{IndexedParallelIterator, IntoParallelRefIterator, ParallelIterator};
 
 use crate::many::Kept;
+use crate::attention::Attend;
 use crate::matmul::Product;
 use crate::memory::{Memory, Turn, Words, check};
 use crate::scatter::ScatterAdd;
@@ -119,11 +120,16 @@ impl Cpu {
         }
         let kernels = plan.kernels.iter().map(|kernel| self.prepare(kernel, &places)).collect::<Result<Vec<_>>>()?;
         let mut needs = (0, 0, 0);
+        let mut shared = 0;
         for kernel in &kernels {
+            if let Work::Product(product) = &kernel.work {
+                shared = shared.max(product.shared());
+            }
             let (words, values, product) = match &kernel.work {
                 Work::Loop { program, .. } => (program.scratch, program.places, 0),
                 Work::Product(product) => product.needs(),
                 Work::Scatter(_) => (0, 0, 0),
+                Work::Attention(attend) => (0, 0, attend.room()),
             };
             needs = (needs.0.max(words), needs.1.max(values), needs.2.max(product));
         }
@@ -138,6 +144,7 @@ impl Cpu {
             places,
             kernels,
             desks,
+            shared: Words::new(shared)?,
             parallel,
             turn: self.turn.clone(),
             _slots: slots,
@@ -173,12 +180,14 @@ impl Cpu {
                 let (pointers, limits) = operands(&m.body)?;
                 Work::Product(Box::new(Product::new(m, pointers, &limits, place(m.a.buffer)?, place(m.b.buffer)?, self.level)?))
             }
+            KernelKind::Attention(a) => Work::Attention(Box::new(Attend::new(a, &place, self.level)?)),
             KernelKind::Scatter(s) => Work::Scatter(ScatterAdd::new(s, place(s.source)?, place(s.index)?, place(s.target)?)?),
         };
         let (count, cost) = match &work {
             Work::Loop { pieces, program, .. } => (pieces.len(), program.cost),
             Work::Product(product) => (product.pieces.len(), product.cost()),
             Work::Scatter(scatter) => (scatter.pieces.len(), scatter.cost()),
+            Work::Attention(attend) => (attend.pieces.len(), attend.cost()),
         };
         let parallel = count > 1 && cost > ALONE && rayon::current_num_threads() > 1;
         Ok(Prepared { work, parallel })
@@ -198,6 +207,7 @@ enum Work {
     Loop { program: Box<Program>, operands: Vec<*mut u32>, pieces: Vec<(Range<usize>, Range<usize>)> },
     Product(Box<Product>),
     Scatter(ScatterAdd),
+    Attention(Box<Attend>),
 }
 
 struct Prepared {
@@ -223,6 +233,8 @@ pub struct Executable {
     places: Vec<(*mut u32, usize)>,
     kernels: Vec<Prepared>,
     desks: Vec<Mutex<Desk>>,
+    /// What the pieces of a kernel share.
+    shared: Words,
     parallel: bool,
     pub(crate) turn: Turn,
     pub(crate) kept: Kept,
@@ -351,10 +363,21 @@ impl Executable {
             }
             Work::Product(product) => {
                 let product = Shared(product);
+                if !product.get().parts().is_empty() {
+                    // SAFETY: as above; parts write apart, and are done before the pieces begin.
+                    self.each(product.get().parts(), *parallel, |part, desk| unsafe {
+                        product.get().lay(part, desk.product.pointer().cast(), self.shared.pointer().cast())
+                    });
+                }
                 // SAFETY: as above.
                 self.each(&product.get().pieces, *parallel, |piece, desk| unsafe {
-                    product.get().run(piece, &mut desk.scratch, desk.product.pointer().cast())
+                    product.get().run(piece, &mut desk.scratch, desk.product.pointer().cast(), self.shared.pointer().cast())
                 });
+            }
+            Work::Attention(attend) => {
+                let attend = Shared(attend);
+                // SAFETY: as above.
+                self.each(&attend.get().pieces, *parallel, |piece, desk| unsafe { attend.get().run(piece, desk.product.pointer().cast()) });
             }
             Work::Scatter(scatter) => {
                 let scatter = Shared(scatter);

@@ -2,11 +2,12 @@
 //!
 //! In the order in which data flows: [`oracle`] evaluates a whole graph by the planner's [`scalar`] definitions, unfused, and
 //! [`reference`] a plan's kernel, coordinate by coordinate. The executor ([`Cpu`], [`Executable`]) is the fast way: `tile` runs elementwise bodies a
-//! cache-sized tile at a time with the functions of `math`, `matmul` (with `small` for the small ones) multiplies matrices, `sliding`
+//! cache-sized tile at a time with the functions of `math`, `matmul` multiplies matrices (`strided` in `panels`, or in `small` loops), `sliding`
 //! those that read an image through `windows` (with the loops of `sweep`), `scatter` adds at places that
-//! are data; `simd` picks the instruction set, `memory` is what they work on, `exec` ties them to a plan, and `many`
+//! are data, `attention` goes over scores block by block; `simd` picks the instruction set, `memory` is what they work on, `exec` ties them to a plan, and `many`
 //! runs it many times.
 
+mod attention;
 mod exec;
 mod many;
 mod math;
@@ -14,11 +15,14 @@ mod matmul;
 mod memory;
 pub mod oracle;
 mod pack;
+mod panels;
+mod plain;
 pub mod reference;
 mod scatter;
 mod simd;
 mod sliding;
 mod small;
+mod strided;
 mod sweep;
 #[cfg(test)]
 mod tests;

@@ -87,7 +87,7 @@ unsafe fn turn_base(work: &Turn) {
 }
 
 #[cfg(target_arch = "x86_64")]
-mod x86 {
+pub(crate) mod x86 {
     use std::arch::x86_64::*;
 
     use super::{OverPositions, OverTaps, SIDE, Turn, over_positions, over_taps, turn};
@@ -128,7 +128,7 @@ mod x86 {
     /// The rows' places have `SIDE` elements each, and there is room for `SIDE` columns.
     #[inline]
     #[target_feature(enable = "avx2,fma")]
-    unsafe fn square(from: *const f32, rows: &[isize; SIDE], to: *mut f32, step: usize) {
+    pub(crate) unsafe fn square(from: *const f32, rows: &[isize; SIDE], to: *mut f32, step: usize) {
         // SAFETY: the caller's promise.
         let r = rows.map(|row| unsafe { _mm256_loadu_ps(from.offset(row)) });
         let (a, b) = (_mm256_unpacklo_ps(r[0], r[1]), _mm256_unpackhi_ps(r[0], r[1]));
@@ -329,12 +329,12 @@ pub(crate) struct Turn<'a> {
 }
 
 /// The side of the squares that neighbouring columns are turned in.
-const SIDE: usize = 8;
+pub(crate) const SIDE: usize = 8;
 
 /// # Safety
 /// The rows' places have `SIDE` elements each, and there is room for `SIDE` columns.
 #[inline(always)]
-unsafe fn square(from: *const f32, rows: &[isize; SIDE], to: *mut f32, step: usize) {
+pub(crate) unsafe fn square(from: *const f32, rows: &[isize; SIDE], to: *mut f32, step: usize) {
     for (y, row) in rows.iter().enumerate() {
         for x in 0..SIDE {
             // SAFETY: the caller's promise.

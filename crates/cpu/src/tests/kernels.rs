@@ -166,10 +166,24 @@ fn products_of_all_shapes() {
 
 #[test]
 fn products_in_pieces() {
-    for (m, n, k) in [(700, 130, 50), (90, 700, 64), (300, 300, 30)] {
-        for body in [false, true] {
-            let sizes = Sizes { batch: vec![], m, n, k, turn_a: false, turn_b: body };
-            check(product(&sizes, body, false), 7, 1e-4, &format!("{m}x{k}x{n}, body {body}"));
+    // Cut along either side, both, and the sum; thin ones; and, the last, with nothing laid out for all pieces.
+    let shapes = [
+        (700, 130, 50),
+        (90, 700, 64),
+        (300, 300, 30),
+        (1, 1500, 300),
+        (1500, 1, 300),
+        (15, 600, 500),
+        (900, 3, 800),
+        (2, 33, 40_000),
+        (61, 2300, 16),
+        (520, 560, 9),
+        (60, 530, 230),
+    ];
+    for (m, n, k) in shapes {
+        for (body, turn) in [(false, 0), (true, 1), (false, 2), (true, 3), (false, 4)] {
+            let sizes = Sizes { batch: vec![], m, n, k, turn_a: turn & 1 != 0, turn_b: turn & 2 != 0 };
+            check(product(&sizes, body, turn == 4), 7, 1e-4, &format!("{m}x{k}x{n}, body {body}, turned {turn}"));
         }
     }
 }
