@@ -14,11 +14,14 @@ use noyau_tensor::{Attention, Error, Result};
 
 use crate::math;
 use crate::matmul::Steps;
+use crate::panels::{Block, Kernels, Lay};
 use crate::simd::{Level, versions};
 
 /// Queries and keys of a block.
 const ROWS: usize = 64;
 const COLUMNS: usize = 256;
+/// Queries of a piece forward: so many share the keys and values that are laid out for their products.
+const QUERIES: usize = 4 * ROWS;
 /// From so many matrices on, one thread does all of a matrix' gradients and makes the weights once; with fewer, queries' and keys' gradients are pieces of their
 /// own.
 const TOGETHER: usize = 8;
@@ -86,6 +89,7 @@ pub(crate) struct Attend {
     v: Operand,
     masks: Vec<Operand>,
     work: Work,
+    kernels: Kernels,
     soften: unsafe fn(*mut f32, usize, *mut f32),
     slopes: unsafe fn(*mut f32, *mut f32, usize, [f32; 3]),
     pub(crate) pieces: Vec<Piece>,
@@ -131,19 +135,38 @@ impl Attend {
             v: operand(&a.v)?,
             masks: a.masks.iter().map(operand).collect::<Result<_>>()?,
             work,
+            kernels: Kernels::pick(level),
             soften: soften::<Here>(level),
             slopes: slopes::<Here>(level),
             pieces: pieces(a, wanted),
         })
     }
 
+    /// The words of each of a piece's rooms: scores, panels.
+    fn rooms(&self) -> Vec<usize> {
+        let (rows, columns) = (ROWS.min(self.n), COLUMNS.min(self.m));
+        let (d, e) = (self.d, self.e);
+        let left = |m: usize, k: usize| self.kernels.words(true, m) * k;
+        let right = |n: usize, k: usize| self.kernels.words(false, n) * k;
+        let block = rows * columns;
+        let all = match self.work {
+            Work::Forward { .. } => {
+                let blocks = self.n.min(QUERIES).div_ceil(ROWS);
+                vec![block, left(rows, columns), right(columns, d), right(e, columns), 3 * self.n.min(QUERIES), left(rows, d) * blocks]
+            }
+            Work::Backward { .. } => {
+                let across = left(rows, columns).max(left(columns, rows));
+                let of_rows = [left(rows, d), left(rows, e), right(d, rows), right(e, rows)];
+                [block, block, across, right(columns, d), right(columns, e), right(d, columns)].into_iter().chain(of_rows).collect()
+            }
+        };
+        all.into_iter().map(|words| words.next_multiple_of(16)).collect()
+    }
+
     /// The words that a piece works with.
     pub(crate) fn room(&self) -> usize {
-        let block = ROWS.min(self.n) * COLUMNS.min(self.m);
-        match self.work {
-            Work::Forward { .. } => block + 3 * ROWS,
-            Work::Backward { .. } => 2 * block,
-        }
+        // A vector more, which may be read behind the last element.
+        self.rooms().iter().sum::<usize>() + 16
     }
 
     /// Nanoseconds for all of it, roughly.
@@ -178,20 +201,44 @@ impl Attend {
         columns.start..end.max(columns.start)
     }
 
-    /// The scores of a block, row by row, minus infinity where a key is closed.
-    unsafe fn scores(&self, z: usize, rows: &Range<usize>, columns: &Range<usize>, to: *mut f32) {
+    /// Lays out a matrix of `count` rows (of a right operand, columns), of which `steps` says how far they lie apart, and the elements of the sum.
+    unsafe fn lay(&self, left: bool, (from, steps): (*const f32, [isize; 2]), [count, k]: [usize; 2], to: *mut f32) {
+        let width = if left { self.kernels.padded } else { self.kernels.wide };
+        let [across, along] = steps;
+        for (i, (start, count)) in self.kernels.panels(left, count).enumerate() {
+            let from = from.wrapping_offset(start as isize * across);
+            // SAFETY: the caller has the elements, and the room.
+            unsafe { (self.kernels.lay)(&Lay { from, across, along, count, k, to: to.wrapping_add(i * width * k), width }) };
+        }
+    }
+
+    /// The product of panels, sizes `[m, n, k]`, to rows of `row` elements. The right one's were laid out for sums of `laid`, of which the first are used.
+    unsafe fn multiply(&self, [m, n, k]: [usize; 3], [left, right]: [*mut f32; 2], laid: usize, (to, row): (*mut f32, usize), more: bool) {
+        let Kernels { tall, wide, .. } = self.kernels;
+        let (left, right) = (left.cast_const(), right.cast_const());
+        let (panels, row) = (m.div_ceil(tall), row as isize);
+        let block = Block { m, n, k, panels, left, right, right_step: wide, right_panel: wide * laid, to, row, more };
+        // SAFETY: the caller has laid out the panels, and has the room.
+        unsafe { (self.kernels.multiply)(&block) };
+    }
+
+    /// Lays out the queries `rows`, scaled.
+    unsafe fn lay_queries(&self, z: usize, rows: &Range<usize>, to: *mut f32) {
+        let Steps { row, column } = self.q.steps;
+        // SAFETY: the caller has the room for the panels.
+        unsafe {
+            self.lay(true, (self.q.at(z, rows.start, 0), [row, column]), [rows.len(), self.d], to);
+            let words = self.kernels.words(true, rows.len()) * self.d;
+            std::slice::from_raw_parts_mut(to, words).iter_mut().for_each(|x| *x *= self.scale);
+        }
+    }
+
+    /// The scores of a block, row by row, minus infinity where a key is closed; from panels of queries and keys.
+    unsafe fn scores(&self, z: usize, rows: &Range<usize>, columns: &Range<usize>, panels: [*mut f32; 2], to: *mut f32) {
         let width = columns.len();
-        let (q, k) = (self.q.at(z, rows.start, 0), self.k.at(z, columns.start, 0));
         // SAFETY: operands were found inside of their buffers, `to` holds a block.
         unsafe {
-            multiply(
-                [rows.len(), width, self.d],
-                (to, row_major(width)),
-                (q, self.q.steps),
-                (k, self.k.steps.transposed()),
-                false,
-                self.scale,
-            );
+            self.multiply([rows.len(), width, self.d], panels, self.d, (to, width), false);
             for (r, i) in rows.clone().enumerate() {
                 let row = to.add(r * width);
                 for mask in &self.masks {
@@ -211,47 +258,65 @@ impl Attend {
     }
 
     unsafe fn forward(&self, z: usize, queries: &Range<usize>, (out, lse): (Option<*mut f32>, Option<*mut f32>), space: *mut f32) {
-        let (n, m, e) = (self.n, self.m, self.e);
-        // For each row the greatest score so far, the sum of exponentials below it, and what the last block made of sums before it.
-        let rows_state = space;
-        let block = space.wrapping_add(3 * ROWS);
-        for start in queries.clone().step_by(ROWS) {
-            let rows = start..(start + ROWS).min(queries.end);
-            // SAFETY: `rows` are inside of the results, `space` has the room.
+        let (n, m, d, e) = (self.n, self.m, self.d, self.e);
+        let [block, weights, keys, values, states, scaled] = rooms(&self.rooms(), space);
+        let each = self.kernels.words(true, ROWS.min(n)) * d;
+        for first in queries.clone().step_by(QUERIES) {
+            let all = first..(first + QUERIES).min(queries.end);
+            let blocks = || all.clone().step_by(ROWS).map(|start| start..(start + ROWS).min(all.end)).enumerate();
+            // SAFETY: the rows are inside of the results, the rooms are as long as they have to be.
             unsafe {
-                for r in 0..rows.len() {
-                    std::slice::from_raw_parts_mut(rows_state.add(3 * r), 3).copy_from_slice(&[f32::NEG_INFINITY, 0.0, 1.0]);
+                // For each row the greatest score so far, the sum of exponentials below it, and by what the last block scaled what was before.
+                for r in 0..all.len() {
+                    std::slice::from_raw_parts_mut(states.add(3 * r), 3).copy_from_slice(&[f32::NEG_INFINITY, 0.0, 1.0]);
                 }
-                let to = out.map(|out| out.add((z * n + rows.start) * e));
-                if let Some(to) = to {
-                    std::slice::from_raw_parts_mut(to, rows.len() * e).fill(0.0);
+                if let Some(out) = out {
+                    std::slice::from_raw_parts_mut(out.add((z * n + all.start) * e), all.len() * e).fill(0.0);
                 }
+                blocks().for_each(|(b, rows)| self.lay_queries(z, &rows, scaled.add(b * each)));
                 for start in (0..m).step_by(COLUMNS) {
-                    let columns = self.reach(&rows, start..(start + COLUMNS).min(m));
-                    let width = columns.len();
-                    if width == 0 {
+                    let reached = self.reach(&all, start..(start + COLUMNS).min(m));
+                    if reached.is_empty() {
                         break;
                     }
-                    self.scores(z, &rows, &columns, block);
-                    for r in 0..rows.len() {
-                        let state = rows_state.add(3 * r);
-                        (self.soften)(block.add(r * width), width, state);
-                        let scale = *state.add(2);
-                        if let Some(to) = to.filter(|_| scale != 1.0) {
-                            std::slice::from_raw_parts_mut(to.add(r * e), e).iter_mut().for_each(|x| *x *= scale);
+                    let Steps { row, column } = self.k.steps;
+                    self.lay(false, (self.k.at(z, start, 0), [row, column]), [reached.len(), d], keys);
+                    let Steps { row, column } = self.v.steps;
+                    self.lay(false, (self.v.at(z, start, 0), [column, row]), [e, reached.len()], values);
+                    for (b, rows) in blocks() {
+                        let columns = self.reach(&rows, reached.clone());
+                        let width = columns.len();
+                        if width == 0 {
+                            continue;
+                        }
+                        self.scores(z, &rows, &columns, [scaled.add(b * each), keys], block);
+                        let to = out.map(|out| out.add((z * n + rows.start) * e));
+                        for r in 0..rows.len() {
+                            let state = states.add(3 * (rows.start - all.start + r));
+                            (self.soften)(block.add(r * width), width, state);
+                            let scale = *state.add(2);
+                            if let Some(to) = to.filter(|_| scale != 1.0) {
+                                std::slice::from_raw_parts_mut(to.add(r * e), e).iter_mut().for_each(|x| *x *= scale);
+                            }
+                        }
+                        if let Some(to) = to {
+                            self.lay(true, (block, [width as isize, 1]), [rows.len(), width], weights);
+                            self.multiply([rows.len(), e, width], [weights, values], reached.len(), (to, e), true);
                         }
                     }
-                    if let Some(to) = to {
-                        let v = (self.v.at(z, columns.start, 0), self.v.steps);
-                        multiply([rows.len(), e, width], (to, row_major(e)), (block, row_major(width)), v, true, 1.0);
-                    }
                 }
-                for (r, i) in rows.clone().enumerate() {
-                    let (most, sum) = (*rows_state.add(3 * r), *rows_state.add(3 * r + 1));
+                for (r, i) in all.clone().enumerate() {
+                    let (most, sum) = (*states.add(3 * r), *states.add(3 * r + 1));
                     let open = most != f32::NEG_INFINITY;
-                    if let Some(to) = to {
-                        let scale = if open { 1.0 / sum } else { 0.0 };
-                        std::slice::from_raw_parts_mut(to.add(r * e), e).iter_mut().for_each(|x| *x *= scale);
+                    if let Some(out) = out {
+                        let scale = if open {
+                            1.0 / sum
+                        } else if sum.is_nan() {
+                            sum
+                        } else {
+                            0.0
+                        };
+                        std::slice::from_raw_parts_mut(out.add((z * n + i) * e), e).iter_mut().for_each(|x| *x *= scale);
                     }
                     if let Some(lse) = lse {
                         *lse.add(z * n + i) = if open { most + sum.ln() } else { 0.0 };
@@ -264,7 +329,7 @@ impl Attend {
     unsafe fn backward(&self, z: usize, piece: &Piece, space: *mut f32) {
         let Work::Backward { g, lse, delta, dq, dk, dv } = &self.work else { return };
         let (n, m, d, e) = (self.n, self.m, self.d, self.e);
-        let second = space.wrapping_add(ROWS.min(n) * COLUMNS.min(m));
+        let [block, second, across, of_k, of_v, keys, of_q, of_g, queries, gradients] = rooms(&self.rooms(), space);
         let dq = dq.filter(|_| piece.makes[0]).map(|dq| dq.wrapping_add(z * n * d));
         let dk = dk.filter(|_| piece.makes[1]).map(|dk| dk.wrapping_add(z * m * d));
         let dv = dv.filter(|_| piece.makes[1]).map(|dv| dv.wrapping_add(z * m * e));
@@ -277,46 +342,67 @@ impl Attend {
         clear(dq, &piece.queries, d);
         clear(dk, &piece.keys, d);
         clear(dv, &piece.keys, e);
+        let slopes = dq.is_some() || dk.is_some();
+        let steps = |steps: Steps| [steps.row, steps.column];
+        let turned = |steps: Steps| [steps.column, steps.row];
         for start in piece.keys.clone().step_by(COLUMNS) {
             let all = start..(start + COLUMNS).min(piece.keys.end);
-            for start in piece.queries.clone().step_by(ROWS) {
-                let rows = start..(start + ROWS).min(piece.queries.end);
-                let columns = self.reach(&rows, all.clone());
-                let (height, width) = (rows.len(), columns.len());
-                if width == 0 {
-                    continue;
+            let (k, v) = (self.k.at(z, start, 0), self.v.at(z, start, 0));
+            // SAFETY: operands and results were found inside of their buffers, the rooms are as long as they have to be.
+            unsafe {
+                self.lay(false, (k, steps(self.k.steps)), [all.len(), d], of_k);
+                if slopes {
+                    self.lay(false, (v, steps(self.v.steps)), [all.len(), e], of_v);
                 }
-                let gradient = (g.at(z, rows.start, 0), g.steps);
-                let values = (self.v.at(z, columns.start, 0), self.v.steps.transposed());
-                let weights = (space.cast_const(), row_major(width));
-                let slopes = (second.cast_const(), row_major(width));
-                // SAFETY: `space` has room for two blocks, operands and results were found inside of their buffers.
-                unsafe {
-                    self.scores(z, &rows, &columns, space);
-                    if dq.is_some() || dk.is_some() {
-                        multiply([height, width, e], (second, row_major(width)), gradient, values, false, 1.0);
+                if dq.is_some() {
+                    self.lay(false, (k, turned(self.k.steps)), [d, all.len()], keys);
+                }
+                for start in piece.queries.clone().step_by(ROWS) {
+                    let rows = start..(start + ROWS).min(piece.queries.end);
+                    let columns = self.reach(&rows, all.clone());
+                    let (height, width) = (rows.len(), columns.len());
+                    if width == 0 {
+                        continue;
+                    }
+                    let (q, gradient) = (self.q.at(z, rows.start, 0), g.at(z, rows.start, 0));
+                    self.lay_queries(z, &rows, of_q);
+                    self.scores(z, &rows, &columns, [of_q, of_k], block);
+                    if slopes {
+                        self.lay(true, (gradient, steps(g.steps)), [height, e], of_g);
+                        self.multiply([height, width, e], [of_g, of_v], e, (second, width), false);
                     }
                     for (r, i) in rows.clone().enumerate() {
                         let numbers = [*lse.add(z * n + i), *delta.add(z * n + i), self.scale];
-                        (self.slopes)(space.add(r * width), second.add(r * width), width, numbers);
+                        (self.slopes)(block.add(r * width), second.add(r * width), width, numbers);
                     }
                     if let Some(dq) = dq {
-                        let k = (self.k.at(z, columns.start, 0), self.k.steps);
-                        multiply([height, d, width], (dq.add(rows.start * d), row_major(d)), slopes, k, true, 1.0);
+                        self.lay(true, (second, [width as isize, 1]), [height, width], across);
+                        self.multiply([height, d, width], [across, keys], all.len(), (dq.add(rows.start * d), d), true);
                     }
                     if let Some(dk) = dk {
-                        let q = (self.q.at(z, rows.start, 0), self.q.steps);
-                        let across = (slopes.0, slopes.1.transposed());
-                        multiply([width, d, height], (dk.add(columns.start * d), row_major(d)), across, q, true, 1.0);
+                        self.lay(false, (q, turned(self.q.steps)), [d, height], queries);
+                        self.lay(true, (second, [1, width as isize]), [width, height], across);
+                        self.multiply([width, d, height], [across, queries], height, (dk.add(columns.start * d), d), true);
                     }
                     if let Some(dv) = dv {
-                        let across = (weights.0, weights.1.transposed());
-                        multiply([width, e, height], (dv.add(columns.start * e), row_major(e)), across, gradient, true, 1.0);
+                        self.lay(false, (gradient, turned(g.steps)), [e, height], gradients);
+                        self.lay(true, (block, [1, width as isize]), [width, height], across);
+                        self.multiply([width, e, height], [across, gradients], height, (dv.add(columns.start * e), e), true);
                     }
                 }
             }
         }
     }
+}
+
+/// Where each room begins.
+fn rooms<const N: usize>(words: &[usize], space: *mut f32) -> [*mut f32; N] {
+    let mut next = space;
+    std::array::from_fn(|i| {
+        let here = next;
+        next = next.wrapping_add(words.get(i).copied().unwrap_or(0));
+        here
+    })
 }
 
 /// Cuts attention into pieces.
@@ -332,58 +418,17 @@ fn pieces(a: &plan::Attention, wanted: [bool; 2]) -> Vec<Piece> {
     let mut all = Vec::new();
     for z in 0..a.batch {
         if wanted[0] {
-            // Of causal attention the last rows are the most work, and best begun first.
-            all.extend(blocks(a.n, ROWS).map(|queries| Piece { queries, makes: [true, false], ..whole(z..z + 1) }));
+            all.extend(blocks(a.n, if backward { ROWS } else { QUERIES }).map(|queries| Piece {
+                queries,
+                makes: [true, false],
+                ..whole(z..z + 1)
+            }));
         }
         if wanted[1] {
             all.extend(blocks(a.m, COLUMNS).map(|keys| Piece { keys, makes: [false, true], ..whole(z..z + 1) }));
         }
     }
     all
-}
-
-fn row_major(width: usize) -> Steps {
-    Steps { row: width as isize, column: 1 }
-}
-
-/// `to (+)= a b * scale` for sizes `[m, n, k]`.
-///
-/// # Safety
-/// All matrices are where memory is that may be used so.
-unsafe fn multiply(
-    [m, n, k]: [usize; 3],
-    (to, at): (*mut f32, Steps),
-    (a, of_a): (*const f32, Steps),
-    (b, of_b): (*const f32, Steps),
-    more: bool,
-    scale: f32,
-) {
-    let kept = if more { 1.0 } else { 0.0 };
-    let alone = gemm::Parallelism::None;
-    // SAFETY: the caller's promise.
-    unsafe {
-        gemm::gemm(
-            m,
-            n,
-            k,
-            to,
-            at.column,
-            at.row,
-            more,
-            a,
-            of_a.column,
-            of_a.row,
-            b,
-            of_b.column,
-            of_b.row,
-            kept,
-            scale,
-            false,
-            false,
-            false,
-            alone,
-        );
-    }
 }
 
 /// Numbers that loops work on side by side.
