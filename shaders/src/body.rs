@@ -7,9 +7,10 @@ use noyau_compile::plan::{Body, Instr, Level, ValueId};
 use noyau_tensor::{DType, Error, Result, Scalar};
 
 use crate::Layout;
+use crate::four::{self, Four, parts, type4};
 use crate::ops::{self, literal, type_name};
-use crate::place::{Axes, Printed, print};
-use crate::text::Text;
+use crate::place::{Axes, Printed, Reach, print};
+use crate::text::{Sum, Text};
 
 /// A kernel's body while it is being printed. Values are named `v3`; an index used twice at one level is computed once.
 pub(crate) struct Printer<'a> {
@@ -18,19 +19,35 @@ pub(crate) struct Printer<'a> {
     pub axes: Axes,
     /// The expression of [`Instr::Product`].
     pub product: Option<&'a str>,
+    /// Which values have four elements, where four coordinates are done at a time.
+    pub four: Option<Four>,
     places: HashMap<(Level, &'a Index), Printed>,
+    /// Of indexes whose four elements are not neighbours.
+    apart: HashMap<(Level, &'a Index), [Printed; 4]>,
     /// How many variables for places there are so far: names must differ.
     variables: usize,
 }
 
 impl<'a> Printer<'a> {
     pub fn new(body: &'a Body, layout: &'a Layout, axes: Axes) -> Printer<'a> {
-        Printer { body, layout, axes, product: None, places: HashMap::new(), variables: 0 }
+        Printer { body, layout, axes, product: None, four: None, places: HashMap::new(), apart: HashMap::new(), variables: 0 }
     }
 
     /// Forgets the inner level's variables: a new block begins.
     pub fn new_block(&mut self) {
         self.places.retain(|(level, _), _| *level == Level::Outer);
+        self.apart.retain(|(level, _), _| *level == Level::Outer);
+    }
+
+    /// Whether a value has four elements.
+    pub fn wide(&self, id: ValueId) -> bool {
+        self.four.as_ref().is_some_and(|f| f.wide[id.0])
+    }
+
+    /// The type of a value as it is printed.
+    pub fn value_type(&self, id: ValueId) -> String {
+        let dtype = self.body.values[id.0].dtype;
+        if self.wide(id) { type4(dtype) } else { type_name(dtype).into() }
     }
 
     fn place(&mut self, text: &mut Text, level: Level, index: &'a Index) -> Result<Printed> {
@@ -44,8 +61,132 @@ impl<'a> Printer<'a> {
         Ok(printed)
     }
 
+    /// The places of an index for four coordinates, one by one.
+    fn places4(&mut self, text: &mut Text, level: Level, index: &'a Index) -> Result<[Printed; 4]> {
+        let Some(coordinate) = self.four.as_ref().map(|f| f.coordinate) else {
+            return Err(Error::Internal("four places where one was to be printed".into()));
+        };
+        if let Some(printed) = self.apart.get(&(level, index)).or_else(|| self.apart.get(&(Level::Outer, index))) {
+            return Ok(printed.clone());
+        }
+        let reach = self.axes.reach(index, coordinate);
+        let known = match reach {
+            Reach::Same => Some(0),
+            Reach::Whole => Some(1),
+            Reach::Apart(stride) => stride,
+        };
+        let printed = if let Some(stride) = known {
+            let Printed { place, valid } = self.place(text, level, index)?;
+            [0, 1, 2, 3i64].map(|i| {
+                let mut sum = Sum::new(stride * i);
+                sum.add(1, place.clone());
+                Printed { place: sum.print(), valid: valid.clone() }
+            })
+        } else {
+            let mut one = |by: usize| {
+                let prefix = format!("p{}", self.variables);
+                self.variables += 1;
+                print(text, &self.axes.shifted(coordinate, by), index, &prefix)
+            };
+            [one(0)?, one(1)?, one(2)?, one(3)?]
+        };
+        self.apart.insert((level, index), printed.clone());
+        Ok(printed)
+    }
+
+    /// How four elements of an index lie.
+    fn reach(&self, index: &Index) -> Reach {
+        self.four.as_ref().map_or(Reach::Same, |f| self.axes.reach(index, f.coordinate))
+    }
+
+    /// The expression of a value of four elements.
+    fn expression4(&mut self, text: &mut Text, id: ValueId) -> Result<String> {
+        let body = self.body;
+        let value = &body.values[id.0];
+        let name = |v: ValueId| format!("v{}", v.0);
+        let dtype = |v: ValueId| body.values[v.0].dtype;
+        let one = literal(Scalar::new(0.0, value.dtype));
+        let zero = format!("{}({one})", type4(value.dtype));
+        let letters = ["x", "y", "z", "w"];
+        let vector = |parts: [String; 4], dtype: DType| format!("{}({})", type4(dtype), parts.join(", "));
+        Ok(match &value.instr {
+            Instr::Load { operand, index } => {
+                let buffer = body.operands[*operand];
+                if self.reach(index) == Reach::Whole {
+                    let Printed { place, valid } = self.place(text, value.level, index)?;
+                    self.guarded4(buffer, &place, valid.as_deref(), &zero)
+                } else {
+                    let places = self.places4(text, value.level, index)?;
+                    vector(places.map(|p| self.guarded(buffer, &p.place, p.valid.as_deref(), &one)), value.dtype)
+                }
+            }
+            Instr::Gather { operand, index, at, stride, len } => {
+                let buffer = body.operands[*operand];
+                let inside = |at: &str, valid: Option<String>| {
+                    let inside = format!("{at} < {len}u");
+                    valid.map_or(inside.clone(), |v| format!("({v}) & ({inside})"))
+                };
+                if !self.wide(*at) && stride % 4 == 0 && self.reach(index) == Reach::Whole {
+                    let Printed { place, valid } = self.place(text, value.level, index)?;
+                    let valid = inside(&name(*at), valid);
+                    self.guarded4(buffer, &format!("{place} + {} * {stride}u", name(*at)), Some(&valid), &zero)
+                } else {
+                    let places = self.places4(text, value.level, index)?;
+                    let wide = self.wide(*at);
+                    let mut part = 0;
+                    let parts = places.map(|Printed { place, valid }| {
+                        let at = if wide { format!("{}.{}", name(*at), letters[part]) } else { name(*at) };
+                        part += 1;
+                        self.guarded(buffer, &format!("{place} + {at} * {stride}u"), Some(&inside(&at, valid)), &one)
+                    });
+                    vector(parts, value.dtype)
+                }
+            }
+            Instr::Place(index) => {
+                let places = self.places4(text, value.level, index)?;
+                vector(
+                    places.map(|Printed { place, valid }| valid.map_or(place.clone(), |v| format!("select(0u, {place}, {v})"))),
+                    DType::U32,
+                )
+            }
+            Instr::Valid(index) => {
+                let places = self.places4(text, value.level, index)?;
+                vector(places.map(|p| p.valid.unwrap_or_else(|| "true".into())), DType::Bool)
+            }
+            Instr::Unary(op, a) => four::unary(*op, dtype(*a), &name(*a)),
+            Instr::Binary(op, a, b) => four::binary(*op, dtype(*a), (&name(*a), self.wide(*a)), (&name(*b), self.wide(*b))),
+            Instr::Where(c, a, b) => format!("select({}, {}, {})", self.splat(*b), self.splat(*a), name(*c)),
+            Instr::Cast(a) => four::cast(dtype(*a), value.dtype, &name(*a)),
+            Instr::Philox { stream, index, step, seed } => {
+                let part = |v: ValueId, p: &str| if self.wide(v) { format!("{}.{p}", name(v)) } else { name(v) };
+                parts(DType::U32, |p| format!("noyau_philox({}, {}, {stream}u, {})", part(*index, p), part(*step, p), part(*seed, p)))
+            }
+            Instr::Const(_) | Instr::Reduce(..) | Instr::Product => {
+                return Err(Error::Internal(format!("value {} cannot have four elements", id.0)));
+            }
+        })
+    }
+
+    /// A value as four elements.
+    pub fn splat(&self, id: ValueId) -> String {
+        if self.wide(id) { format!("v{}", id.0) } else { format!("{}(v{})", type4(self.body.values[id.0].dtype), id.0) }
+    }
+
+    /// As [`Printer::guarded`], for four neighbours that are valid together.
+    fn guarded4(&self, buffer: noyau_compile::plan::BufferId, place: &str, valid: Option<&str>, zero: &str) -> String {
+        match valid {
+            None => self.layout.load4(buffer, place),
+            Some(valid) => format!("select({zero}, {}, {valid})", self.layout.load4(buffer, &format!("select(0u, {place}, {valid})"))),
+        }
+    }
+
     /// Writes `let v<id> = ..` (but for reductions, which the loop makes).
     pub fn value(&mut self, text: &mut Text, id: ValueId) -> Result<()> {
+        if self.wide(id) {
+            let expression = self.expression4(text, id)?;
+            text.line(format!("let v{}: {} = {expression};", id.0, self.value_type(id)));
+            return Ok(());
+        }
         let body = self.body;
         let value = &body.values[id.0];
         let name = |v: ValueId| format!("v{}", v.0);
@@ -99,8 +240,33 @@ impl<'a> Printer<'a> {
         let body = self.body;
         let store = &body.stores[store];
         let level = body.values[store.value.0].level;
+        let buffer = body.operands[store.operand];
+        match self.reach(&store.index) {
+            Reach::Same => {}
+            Reach::Whole => {
+                let Printed { place, .. } = self.place(text, level, &store.index)?;
+                let value = if self.wide(store.value) {
+                    format!("v{}", store.value.0)
+                } else {
+                    let name = format!("w{}", self.variables);
+                    self.variables += 1;
+                    text.line(format!("let {name} = {};", self.splat(store.value)));
+                    name
+                };
+                text.line(self.layout.store4(buffer, &place, &value));
+                return Ok(());
+            }
+            Reach::Apart(_) => {
+                let places = self.places4(text, level, &store.index)?;
+                for (Printed { place, .. }, part) in places.iter().zip(["x", "y", "z", "w"]) {
+                    let value = format!("v{}{}", store.value.0, if self.wide(store.value) { format!(".{part}") } else { String::new() });
+                    text.line(self.layout.store(buffer, place, &value));
+                }
+                return Ok(());
+            }
+        }
         let Printed { place, .. } = self.place(text, level, &store.index)?;
-        text.line(self.layout.store(body.operands[store.operand], &place, &format!("v{}", store.value.0)));
+        text.line(self.layout.store(buffer, &place, &format!("v{}", store.value.0)));
         Ok(())
     }
 
@@ -116,21 +282,6 @@ impl<'a> Printer<'a> {
             }
         }
         needed
-    }
-
-    /// Which inner values the given ones need, in order; outer values are there already.
-    pub fn needed_inner(&self, roots: impl IntoIterator<Item = ValueId>) -> Vec<usize> {
-        let mut needed = vec![false; self.body.values.len()];
-        for root in roots {
-            needed[root.0] = true;
-        }
-        let inner = |i: usize| self.body.values[i].level == Level::Inner;
-        for i in (0..needed.len()).rev() {
-            if needed[i] && inner(i) {
-                self.body.values[i].instr.operands().iter().for_each(|v| needed[v.0] = true);
-            }
-        }
-        (0..needed.len()).filter(|&i| needed[i] && inner(i)).collect()
     }
 }
 
@@ -157,9 +308,4 @@ pub(crate) fn views(body: &Body) -> Vec<&noyau_compile::View> {
 pub(crate) fn in_place(body: &Body) -> bool {
     let loaded = body.loaded();
     body.stored().iter().any(|b| loaded.contains(b))
-}
-
-/// The WGSL type of a value.
-pub(crate) fn value_type(dtype: DType) -> &'static str {
-    type_name(dtype)
 }

@@ -8,12 +8,14 @@ use noyau_tensor::{Error, Result};
 use crate::text::{Sum, Text, all};
 
 /// A kernel's space with neighbouring axes merged where every view walks them as one, so that fewer divisions find the coordinates.
+#[derive(Clone)]
 pub(crate) struct Axes {
     groups: Vec<Group>,
     rank: usize,
 }
 
 /// Merged axes under one coordinate.
+#[derive(Clone)]
 struct Group {
     /// Which axes.
     axes: Range<usize>,
@@ -77,6 +79,46 @@ impl Axes {
         self.groups.iter_mut().filter(|g| g.segment == segment).for_each(|g| g.name = name.into());
     }
 
+    /// The number of a segment's last coordinate, where its size is a multiple of 4: the one whose values can be taken four at a time.
+    pub fn fours(&self, segment: usize) -> Option<usize> {
+        let last = self.groups.iter().rposition(|g| g.segment == segment)?;
+        (self.groups[last].size > 0 && self.groups[last].size.is_multiple_of(4)).then_some(last)
+    }
+
+    /// How an index goes through four neighbouring values of a coordinate, the first of which is a multiple of 4.
+    pub fn reach(&self, index: &Index, number: usize) -> Reach {
+        let view = &index.views()[0];
+        let group = &self.groups[number];
+        if index.views().iter().any(|v| v.shape.contains(&0)) {
+            return Reach::Same;
+        }
+        let stride = view.strides[group.axes.end - 1];
+        // Masked axes are not merged with others.
+        let mask = view.mask.get(group.axes.start).filter(|m| group.axes.len() == 1 && **m != (0, group.size));
+        if stride == 0 && mask.is_none() {
+            return Reach::Same;
+        }
+        if index.views().len() > 1 {
+            return Reach::Apart(None);
+        }
+        let others = self.groups.iter().enumerate().filter(|(i, _)| *i != number).map(|(_, g)| view.strides[g.axes.end - 1]);
+        let aligned = view.offset % 4 == 0 && others.into_iter().all(|s| s % 4 == 0);
+        if stride == 1 && aligned && mask.is_none_or(|m| m.0 % 4 == 0 && m.1 % 4 == 0) {
+            return Reach::Whole;
+        }
+        Reach::Apart(mask.is_none().then_some(stride as i64))
+    }
+
+    /// The same coordinates with `by` added to one.
+    pub fn shifted(&self, number: usize, by: usize) -> Axes {
+        let mut axes = self.clone();
+        if by > 0 {
+            let name = &mut axes.groups[number].name;
+            *name = format!("({name} + {by}u)");
+        }
+        axes
+    }
+
     /// The place that a view gives, and the conditions of its mask; `None` when the mask excludes everything.
     fn view(&self, view: &View) -> Option<(Sum, Vec<String>)> {
         debug_assert_eq!(view.shape.len(), self.rank);
@@ -106,6 +148,17 @@ fn continues(view: &View, before: usize, axis: usize) -> bool {
     let free = |a: usize| view.mask.get(a).is_none_or(|&m| m == (0, view.shape[a]));
     // `before` may itself be merged: its last axis' stride is what counts, and no axis in it is masked.
     view.strides[before] == view.strides[axis] * view.shape[axis] as isize && free(before) && free(axis)
+}
+
+/// How an index goes through four neighbouring coordinates.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reach {
+    /// All four are at one place.
+    Same,
+    /// They are neighbours in memory, the first at a multiple of 4, and all or none of them are valid.
+    Whole,
+    /// They are anywhere; with a number: always so far apart, and valid together.
+    Apart(Option<i64>),
 }
 
 /// An index printed: the place, and the condition under which it is valid.

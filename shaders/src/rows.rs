@@ -1,19 +1,30 @@
 //! [`Loop`] kernels: maps, and rows with reductions.
 //!
-//! A row is walked as often as its reductions depend on each other (a softmax: maximum, then sum, then stores), inner values being computed anew each
-//! time. One invocation walks a row alone, or `lanes` of them walk it together and combine their parts in workgroup memory, in an order that never changes.
+//! A row is walked as often as its reductions depend on each other (a softmax: maximum, then sum, then stores). What several passes need is kept in variables where that
+//! is not too much, and else computed anew. One invocation walks a row alone, or `lanes` of them walk it together and combine their parts, in an order that never changes.
+//! Where memory allows an invocation does four neighbours at a time: of a row's elements, or of rows, which is also how maps are done.
 
-use noyau_compile::plan::{Instr, Level, Loop, ValueId};
-use noyau_tensor::{DType, ReduceOp, Result};
+mod combine;
+mod kept;
+mod names;
+mod walk;
 
-use crate::body::{Printer, in_place, value_type, views};
-use crate::ops::{combine, identity};
-use crate::place::Axes;
+use std::collections::HashSet;
+
+use noyau_compile::Index;
+use noyau_compile::plan::{Body, BufferId, Instr, Level, Loop, Store, ValueId};
+use noyau_tensor::Result;
+
+use self::combine::Reduction;
+use self::walk::Walk;
+use crate::body::{Printer, in_place, views};
+use crate::four::Four;
+use crate::place::{Axes, Reach};
 use crate::text::Text;
-use crate::{Layout, Phase, Shared, Work};
+use crate::{Layout, Phase, Work};
 
 /// How rows are shared out to invocations.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Rows {
     /// How many invocations work on a row: a power of two, at most `group`.
     pub lanes: u32,
@@ -21,32 +32,152 @@ pub struct Rows {
     pub group: u32,
     /// Whether neighbouring invocations work on neighbouring rows (good where these are neighbours in memory), not on the same one.
     pub across: bool,
+    /// Whether four neighbours are done at a time, where sizes and memory allow it.
+    pub vec4: bool,
+    /// How many words an invocation keeps from pass to pass, at most; what needs more is loaded and computed anew.
+    pub keep: u32,
+    /// The subgroups' size, where a row's invocations combine by subgroup operations (not `across`), not in workgroup memory.
+    pub subgroup: Option<u32>,
 }
 
 impl Rows {
     /// One invocation a row.
-    pub const ALONE: Rows = Rows { lanes: 1, group: 1, across: false };
+    pub const ALONE: Rows = Rows { lanes: 1, group: 1, across: false, vec4: false, keep: 0, subgroup: None };
+
+    /// Whether an invocation has a row for itself.
+    fn alone(self) -> bool {
+        self.lanes <= 1
+    }
+
+    /// Which neighbours are done four at a time: rows (0), or elements of a row (1).
+    fn segment(self, kernel: &Loop, axes: &Axes) -> Option<usize> {
+        if !self.vec4 {
+            return None;
+        }
+        let candidates: &[usize] = match (kernel.inner.is_empty(), self.alone(), self.across) {
+            (true, ..) | (_, false, true) => &[0],
+            (_, false, false) => &[1],
+            (_, true, _) => &[1, 0],
+        };
+        let gain = |segment: usize| {
+            let four = Four::new(&kernel.body, axes, segment)?;
+            // What is done one by one makes code longer and gains nothing.
+            let pays = four.whole > 0 && four.apart <= four.whole.max(2) && kernel.body.values.len() <= MAX_VALUES;
+            pays.then_some((segment, four.whole as isize - four.apart as isize))
+        };
+        let mut best: Option<(usize, isize)> = None;
+        for found in candidates.iter().filter_map(|&s| gain(s)) {
+            if best.is_none_or(|b| found.1 > b.1) {
+                best = Some(found);
+            }
+        }
+        best.map(|b| b.0)
+    }
+
+    /// The buffers that a kernel should reach as vectors of four: those that it loads or stores so, and stores in no other way.
+    pub fn vec4_buffers(self, kernel: &Loop) -> Result<Vec<BufferId>> {
+        let axes = axes(kernel)?;
+        let body = &kernel.body;
+        let Some((segment, four)) = self.segment(kernel, &axes).and_then(|s| Some((s, Four::new(body, &axes, s)?))) else {
+            return Ok(Vec::new());
+        };
+        let whole = |index: &Index| axes.reach(index, four.coordinate) == Reach::Whole;
+        let loaded = body.values.iter().enumerate().filter(|(i, _)| four.wide[*i]).filter_map(|(_, v)| match &v.instr {
+            Instr::Load { operand, index } | Instr::Gather { operand, index, .. } if whole(index) => Some(*operand),
+            _ => None,
+        });
+        let so = |s: &Store| whole(&s.index) && (segment == 0 || body.values[s.value.0].level == Level::Inner);
+        let stored = body.stores.iter().filter(|&s| so(s)).map(|s| s.operand);
+        let other: HashSet<usize> = body.stores.iter().filter(|&s| !so(s)).map(|s| s.operand).collect();
+        Ok(loaded.chain(stored).filter(|o| !other.contains(o)).map(|o| body.operands[o]).collect())
+    }
 }
 
-/// How many times, at most, a loop's body is written out.
-const UNROLL: usize = 4;
-/// Bodies with more values than this are not written out several times.
-const UNROLL_VALUES: usize = 48;
+/// Bodies with more values than this are not done four at a time.
+const MAX_VALUES: usize = 64;
+/// The most steps of a row that are written out so that each can keep values.
+const MAX_STEPS: usize = 16;
+/// The most values that are written out so.
+const MAX_WRITTEN: usize = 512;
+
+fn axes(kernel: &Loop) -> Result<Axes> {
+    let (outer, space) = (kernel.outer.len(), kernel.space());
+    Axes::new(&space, &[0..outer, outer..space.len()], &views(&kernel.body))
+}
 
 /// The code of a loop kernel, as function `k<id>`.
 pub fn rows(id: usize, name: &str, kernel: &Loop, layout: &Layout, rows: Rows) -> Result<Phase> {
-    let (outer, space) = (kernel.outer.len(), kernel.space());
-    let axes = Axes::new(&space, &[0..outer, outer..space.len()], &views(&kernel.body))?;
-    let count: usize = kernel.outer.iter().product();
-    let length: usize = kernel.inner.iter().product();
-    let mut printer = Printer::new(&kernel.body, layout, axes);
+    let axes = axes(kernel)?;
+    let segment = rows.segment(kernel, &axes);
+    let body = &kernel.body;
+    let four = segment.and_then(|s| Four::new(body, &axes, s));
+    let mut printer = Printer::new(body, layout, axes);
+    printer.four = four;
+    let count = kernel.outer.iter().product::<usize>() / if segment == Some(0) { 4 } else { 1 };
+    let width = if segment == Some(1) { 4 } else { 1 };
+    let length = kernel.inner.iter().product::<usize>() / width;
     let mut text = Text::body();
-    let Rows { lanes, group, across } = rows;
-    let alone = lanes <= 1;
-    let per_group = if alone { 1 } else { group / lanes };
-    if alone {
-        printer.axes.declare(&mut text, 0, "item", "c");
+    begin(&mut printer, &mut text, count, segment == Some(0), rows);
+
+    let plan = Passes::new(kernel, &printer);
+    let lanes = rows.lanes.max(1) as usize;
+    let steps = length.div_ceil(lanes);
+    let keep = rows.keep > 0 && steps <= MAX_STEPS && {
+        let kept = kept::passes(body, &plan.roots(body), true);
+        let live = kept::live(&kept);
+        let wide = if printer.four.is_some() { 4 } else { 1 };
+        let written: usize = kept.iter().map(|p| p.computed.len() * steps).sum();
+        live > 0 && live * wide * steps <= rows.keep as usize && written <= MAX_WRITTEN
+    };
+    let passes = kept::passes(body, &plan.roots(body), keep);
+    let mut all: Vec<usize> = passes.iter().flat_map(|p| p.kept.iter().copied()).collect();
+    all.sort_unstable();
+    for i in all {
+        for step in 0..steps {
+            text.line(format!("var k{i}_{step}: {};", printer.value_type(ValueId(i))));
+        }
+    }
+    let mut shared = Vec::new();
+    let mut iterations = 1;
+    for number in 0..=passes.len() {
+        for i in (0..body.values.len()).filter(|&i| plan.needed[i] && plan.stages[i] == number && body.values[i].level == Level::Outer) {
+            if !matches!(body.values[i].instr, Instr::Reduce(..)) {
+                printer.value(&mut text, ValueId(i))?;
+            }
+        }
+        let Some(pass) = passes.get(number) else { break };
+        let reductions = plan.reductions(number);
+        let walk = Walk { length, width, lanes, pass, reductions: &reductions, stores: plan.stores(number), keep };
+        iterations += walk.print(&mut printer, &mut text)?;
+        if rows.alone() {
+            reductions.iter().for_each(|(i, ..)| text.line(format!("let v{i} = a{i};")));
+        } else {
+            combine::lanes(&mut text, &printer, &reductions, rows, &mut shared);
+        }
+    }
+    let outer_stores = (0..body.stores.len()).filter(|s| !plan.inner_stores.contains(s));
+    end(&mut printer, &mut text, outer_stores.collect(), rows)?;
+
+    let function = format!("k{id}");
+    let (head, work) = if rows.alone() {
+        ("item: u32", Work::Items(count as u64))
     } else {
+        let groups = (count as u64).div_ceil(u64::from(rows.group / rows.lanes));
+        ("group: u32, lid: u32", Work::Groups { count: groups, size: rows.group })
+    };
+    let done = Rows { vec4: segment.is_some(), keep: if keep { rows.keep } else { 0 }, ..rows };
+    let how = if done == Rows::ALONE { String::new() } else { format!(" [{done}]") };
+    let code = format!("fn {function}({head}) {{\n{}}}\n", text.finish());
+    Ok(Phase { name: format!("{name}{how}"), code, function, work, iterations, shared })
+}
+
+/// Which row an invocation works on, and as which of its lanes.
+fn begin(printer: &mut Printer<'_>, text: &mut Text, count: usize, four: bool, rows: Rows) {
+    let Rows { lanes, group, across, .. } = rows;
+    let row = if rows.alone() {
+        "item"
+    } else {
+        let per_group = group / lanes;
         let (lane, row) = if across {
             (format!("lid / {per_group}u"), format!("lid % {per_group}u"))
         } else {
@@ -62,204 +193,85 @@ pub fn rows(id: usize, name: &str, kernel: &Loop, layout: &Layout, rows: Rows) -
             text.line(format!("let writes = group * {per_group}u + local < {count}u;"));
             text.line(format!("let row = min(group * {per_group}u + local, {}u);", count.saturating_sub(1)));
         }
-        printer.axes.declare(&mut text, 0, "row", "c");
+        "row"
+    };
+    if four {
+        text.line(format!("let first = {row} * 4u;"));
     }
+    printer.axes.declare(text, 0, if four { "first" } else { row }, "c");
+}
 
-    let body = &kernel.body;
-    let stages = stages(kernel);
-    let needed = printer.needed(body.stores.iter().map(|s| s.value));
-    let reductions: Vec<(usize, ReduceOp, ValueId)> = body
-        .values
-        .iter()
-        .enumerate()
-        .filter(|(i, _)| needed[*i])
-        .filter_map(|(i, v)| if let Instr::Reduce(op, a) = v.instr { Some((i, op, a)) } else { None })
-        .collect();
-    let reduce_passes = reductions.iter().map(|r| stages[r.0]).max().unwrap_or(0);
-    let inner_stores: Vec<usize> = (0..body.stores.len()).filter(|&s| body.values[body.stores[s].value.0].level == Level::Inner).collect();
-    // Stores may share the last reduction's pass: no later pass will read what they overwrite.
-    let last_store = inner_stores.iter().map(|&s| stages[body.stores[s].value.0]).max();
-    let store_pass = last_store.map(|stage| stage.max(reduce_passes.saturating_sub(1)));
-    let passes = reduce_passes.max(store_pass.map_or(0, |p| p + 1));
-
-    let mut shared = Vec::new();
-    let mut iterations = 1;
-    for pass in 0..=passes {
-        for i in (0..body.values.len()).filter(|&i| needed[i] && stages[i] == pass && body.values[i].level == Level::Outer) {
-            if !matches!(body.values[i].instr, Instr::Reduce(..)) {
-                printer.value(&mut text, ValueId(i))?;
-            }
-        }
-        if pass == passes {
-            break;
-        }
-        let reductions: Vec<_> = reductions.iter().filter(|r| stages[r.0] == pass + 1).copied().collect();
-        let stores: &[usize] = if store_pass == Some(pass) { &inner_stores } else { &[] };
-        let walk = Walk { length, lanes: lanes.max(1) as usize, reductions: &reductions, stores };
-        iterations += walk.print(&mut printer, &mut text)?;
-        for &(i, op, _) in &reductions {
-            let dtype = body.values[i].dtype;
-            if alone {
-                text.line(format!("let v{i} = a{i}_0;"));
-            } else {
-                shared_tree(&mut text, i, op, dtype, rows);
-                let variable = Shared { name: format!("shared_{dtype}"), element: value_type(stored(dtype)), len: group };
-                if !shared.contains(&variable) {
-                    shared.push(variable);
-                }
-            }
-        }
-    }
-    let outer_stores: Vec<usize> = (0..body.stores.len()).filter(|s| !inner_stores.contains(s)).collect();
-    if alone {
-        for store in outer_stores {
-            printer.store(&mut text, store)?;
-        }
-    } else if !outer_stores.is_empty() {
-        if in_place(body) {
+/// What is written once a row.
+fn end(printer: &mut Printer<'_>, text: &mut Text, stores: Vec<usize>, rows: Rows) -> Result<()> {
+    if !rows.alone() && !stores.is_empty() {
+        if in_place(printer.body) {
             // The others may still have to read what lane 0 now overwrites.
             text.line("storageBarrier();");
         }
         text.open("if (writes && lane == 0u) {");
-        for store in outer_stores {
-            printer.store(&mut text, store)?;
-        }
+    }
+    for &store in &stores {
+        printer.store(text, store)?;
+    }
+    if !rows.alone() && !stores.is_empty() {
         text.close();
     }
-
-    let function = format!("k{id}");
-    let (head, work, how) = if alone {
-        ("item: u32", Work::Items(count as u64), String::new())
-    } else {
-        let groups = (count as u64).div_ceil(u64::from(per_group));
-        (
-            "group: u32, lid: u32",
-            Work::Groups { count: groups, size: group },
-            format!(" [{lanes} lanes a row{}]", if across { ", across" } else { "" }),
-        )
-    };
-    let code = format!("fn {function}({head}) {{\n{}}}\n", text.finish());
-    Ok(Phase { name: format!("{name}{how}"), code, function, work, iterations, shared })
+    Ok(())
 }
 
-/// For each value the number of passes over the row that have to be over before it can be computed.
-fn stages(kernel: &Loop) -> Vec<usize> {
-    let mut stages: Vec<usize> = Vec::with_capacity(kernel.body.values.len());
-    for value in &kernel.body.values {
+/// How often a row is walked, and what for.
+struct Passes {
+    /// For each value the number of passes that have to be over before it can be computed.
+    stages: Vec<usize>,
+    /// Whether a value is needed at all.
+    needed: Vec<bool>,
+    all_reductions: Vec<Reduction>,
+    /// The stores of a row's elements, and the pass that does them.
+    inner_stores: Vec<usize>,
+    store_pass: Option<usize>,
+    count: usize,
+}
+
+impl Passes {
+    fn new(kernel: &Loop, printer: &Printer<'_>) -> Passes {
+        let body = &kernel.body;
+        let stages = stages(body);
+        let needed = printer.needed(body.stores.iter().map(|s| s.value));
+        let reduction = |i: usize| if let Instr::Reduce(op, a) = body.values[i].instr { Some((i, op, a)) } else { None };
+        let all_reductions: Vec<Reduction> = (0..body.values.len()).filter(|&i| needed[i]).filter_map(reduction).collect();
+        let reduce_passes = all_reductions.iter().map(|r| stages[r.0]).max().unwrap_or(0);
+        let inner_stores: Vec<usize> =
+            (0..body.stores.len()).filter(|&s| body.values[body.stores[s].value.0].level == Level::Inner).collect();
+        // Stores may share the last reduction's pass: no later pass will read what they overwrite.
+        let last_store = inner_stores.iter().map(|&s| stages[body.stores[s].value.0]).max();
+        let store_pass = last_store.map(|stage| stage.max(reduce_passes.saturating_sub(1)));
+        let count = reduce_passes.max(store_pass.map_or(0, |p| p + 1));
+        Passes { stages, needed, all_reductions, inner_stores, store_pass, count }
+    }
+
+    fn reductions(&self, pass: usize) -> Vec<Reduction> {
+        self.all_reductions.iter().filter(|r| self.stages[r.0] == pass + 1).copied().collect()
+    }
+
+    fn stores(&self, pass: usize) -> &[usize] {
+        if self.store_pass == Some(pass) { &self.inner_stores } else { &[] }
+    }
+
+    /// What each pass is for.
+    fn roots(&self, body: &Body) -> Vec<Vec<ValueId>> {
+        let roots = |pass| {
+            let stored = self.stores(pass).iter().map(|&s| body.stores[s].value);
+            self.reductions(pass).iter().map(|r| r.2).chain(stored).collect()
+        };
+        (0..self.count).map(roots).collect()
+    }
+}
+
+fn stages(body: &Body) -> Vec<usize> {
+    let mut stages: Vec<usize> = Vec::with_capacity(body.values.len());
+    for value in &body.values {
         let operands = value.instr.operands().iter().map(|v| stages[v.0]).max().unwrap_or(0);
         stages.push(operands + usize::from(matches!(value.instr, Instr::Reduce(..))));
     }
     stages
-}
-
-/// The type in which workgroup memory holds a value.
-fn stored(dtype: DType) -> DType {
-    if dtype == DType::Bool { DType::U32 } else { dtype }
-}
-
-/// Lanes' parts combined: halves onto halves, the result back to every lane.
-fn shared_tree(text: &mut Text, id: usize, op: ReduceOp, dtype: DType, rows: Rows) {
-    let Rows { lanes, group, across } = rows;
-    let per_group = group / lanes;
-    let step = if across { per_group } else { 1 };
-    let name = format!("shared_{dtype}");
-    let (write, read) = if dtype == DType::Bool { ("u32", "0u != ") } else { ("", "") };
-    text.line(format!("{name}[lid] = {write}(a{id}_0);"));
-    text.line("workgroupBarrier();");
-    let mut half = lanes / 2;
-    while half > 0 {
-        let sum = combine(op, dtype, &format!("({read}{name}[lid])"), &format!("({read}{name}[lid + {}u])", half * step));
-        text.line(format!("if (lane < {half}u) {{ {name}[lid] = {write}({sum}); }}"));
-        text.line("workgroupBarrier();");
-        half /= 2;
-    }
-    let first = if across { "local".to_string() } else { format!("local * {lanes}u") };
-    text.line(format!("let v{id} = ({read}{name}[{first}]);"));
-    text.line("workgroupBarrier();");
-}
-
-/// One pass over a row.
-struct Walk<'a> {
-    length: usize,
-    lanes: usize,
-    reductions: &'a [(usize, ReduceOp, ValueId)],
-    stores: &'a [usize],
-}
-
-impl Walk<'_> {
-    /// Writes it; accumulators end in `a<id>_0`. Returns how often the loop runs.
-    fn print(&self, printer: &mut Printer<'_>, text: &mut Text) -> Result<u64> {
-        let body = printer.body;
-        let roots = self.reductions.iter().map(|r| r.2).chain(self.stores.iter().map(|&s| body.stores[s].value));
-        let inner = printer.needed_inner(roots);
-        let turns = self.length / self.lanes;
-        let copies = if inner.len() > UNROLL_VALUES { 1 } else { turns.clamp(1, UNROLL) };
-        for &(i, op, _) in self.reductions {
-            let dtype = body.values[i].dtype;
-            for copy in 0..copies {
-                text.line(format!("var a{i}_{copy}: {} = {};", value_type(dtype), identity(op, dtype)));
-            }
-        }
-        let rest = turns % copies;
-        let (whole, step) = (turns - rest, self.lanes * copies);
-        let place = |turn: usize| if self.lanes == 1 { format!("{turn}u") } else { format!("lane + {}u", turn * self.lanes) };
-        if whole > copies {
-            text.open(format!("for (var t = 0u; t < {}u; t += {step}u) {{", whole * self.lanes));
-            for copy in 0..copies {
-                let lane = if self.lanes == 1 { "t".to_string() } else { "t + lane".to_string() };
-                let at = if copy == 0 { lane } else { format!("{lane} + {}u", copy * self.lanes) };
-                self.block(printer, text, &inner, &at, copy, "")?;
-            }
-            text.close();
-        } else {
-            for copy in 0..whole {
-                self.block(printer, text, &inner, &place(copy), copy, "")?;
-            }
-        }
-        for copy in 0..rest {
-            self.block(printer, text, &inner, &place(whole + copy), copy, "")?;
-        }
-        if !self.length.is_multiple_of(self.lanes) {
-            self.block(printer, text, &inner, &place(turns), 0, &format!("if (lane < {}u) ", self.length % self.lanes))?;
-        }
-        for &(i, op, _) in self.reductions {
-            for copy in 1..copies {
-                text.line(format!("a{i}_0 = {};", combine(op, body.values[i].dtype, &format!("a{i}_0"), &format!("a{i}_{copy}"))));
-            }
-        }
-        Ok(if whole > copies { (whole / copies) as u64 } else { 0 })
-    }
-
-    /// The body at one place of the row.
-    fn block(&self, printer: &mut Printer<'_>, text: &mut Text, inner: &[usize], at: &str, copy: usize, guard: &str) -> Result<()> {
-        if self.length == 0 {
-            return Ok(());
-        }
-        printer.new_block();
-        text.open(format!("{guard}{{"));
-        text.line(format!("let at = {at};"));
-        printer.axes.declare(text, 1, "at", "n");
-        for &i in inner {
-            printer.value(text, ValueId(i))?;
-        }
-        for &(i, op, a) in self.reductions {
-            text.line(format!(
-                "a{i}_{copy} = {};",
-                combine(op, printer.body.values[i].dtype, &format!("a{i}_{copy}"), &format!("v{}", a.0))
-            ));
-        }
-        if !self.stores.is_empty() {
-            if self.lanes > 1 {
-                text.open("if (writes) {");
-            }
-            for &store in self.stores {
-                printer.store(text, store)?;
-            }
-            if self.lanes > 1 {
-                text.close();
-            }
-        }
-        text.close();
-        Ok(())
-    }
 }

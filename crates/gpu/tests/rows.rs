@@ -8,9 +8,20 @@ use noyau_gpu::{Rows, Tuning};
 use noyau_tensor::{Array, BinaryOp, DType, ReduceOp, UnaryOp};
 use support::{BodyBuilder, Builder, check, gpus, noise_array, of_rows, view};
 
+/// The device's own rule, and every kind of way.
 fn ways() -> Vec<Option<Rows>> {
-    let rows = |lanes, group, across| Some(Rows { lanes, group, across });
-    vec![None, Some(Rows::ALONE), rows(8, 64, false), rows(64, 64, false), rows(256, 256, false), rows(32, 256, true), rows(8, 256, true)]
+    let names = [
+        "alone",
+        "alone-vec4-keep",
+        "lanes-8x64-keep",
+        "lanes-64x64-vec4",
+        "lanes-4x64-vec4-keep-subgroup",
+        "lanes-256-vec4-keep-subgroup",
+        "lanes-256",
+        "across-32",
+        "across-8-vec4-keep",
+    ];
+    std::iter::once(None).chain(names.map(|name| Some(name.parse().expect("is a way")))).collect()
 }
 
 fn tunings() -> Vec<Tuning> {
@@ -46,9 +57,17 @@ fn reductions() {
     for gpu in gpus() {
         for tuning in tunings() {
             for columns in [false, true] {
-                for (outer, inner) in
-                    [(&[7][..], &[33][..]), (&[1], &[1000]), (&[], &[300]), (&[5, 3], &[4, 9]), (&[70], &[1]), (&[3], &[257]), (&[2], &[0])]
-                {
+                for (outer, inner) in [
+                    (&[7][..], &[33][..]),
+                    (&[1], &[1000]),
+                    (&[], &[300]),
+                    (&[5, 3], &[4, 9]),
+                    (&[70], &[1]),
+                    (&[3], &[257]),
+                    (&[2], &[0]),
+                    (&[8], &[64]),
+                    (&[12, 4], &[3, 36]),
+                ] {
                     let shape: Vec<usize> =
                         if columns { inner.iter().chain(outer).copied().collect() } else { outer.iter().chain(inner).copied().collect() };
                     check(&gpu, &reduction(ReduceOp::Sum, DType::F32, outer, inner, columns), &[noise_array(&shape, 5)], &tuning, 1e-5);
@@ -118,12 +137,99 @@ fn softmax(rows: usize, length: usize, in_place: bool) -> (Plan, Array) {
 fn rows_of_several_passes() {
     for gpu in gpus() {
         for tuning in tunings() {
-            for (rows, length) in [(5, 10), (128, 10), (3, 300), (1, 77)] {
+            for (rows, length) in [(5, 10), (128, 10), (3, 300), (1, 77), (6, 72), (36, 1028)] {
                 for in_place in [false, true] {
                     let (plan, value) = softmax(rows, length, in_place);
                     let inputs = if in_place { vec![] } else { vec![value] };
                     check(&gpu, &plan, &inputs, &tuning, 1e-5);
                 }
+            }
+        }
+    }
+}
+
+/// Buffers that are too long for arenas, and so are bound as vectors of four where that can be: loads that are whole vectors, that are not, and the same for all; an update
+/// in place; a mask that ends within a vector; halves; an index of several views; places and gathers.
+#[test]
+fn four_at_a_time() {
+    let shape = [96, 260];
+    let n = 96 * 260;
+    let at = |strides: [isize; 2], offset| view(&shape, &strides, offset, &[]);
+    for gpu in gpus() {
+        for (dtype, vec4) in [(DType::F32, true), (DType::F32, false), (DType::F16, true)] {
+            let mut builder = Builder::default();
+            let state = support::state("w", noise_array(&shape, 1));
+            let w = builder.state(&state);
+            let [x, turned] = [(&shape[..], DType::F32), (&[260, 96][..], dtype)].map(|(s, d)| builder.input(s, d));
+            let [row, column, rows] = [(260, DType::F32), (96, DType::F32), (96, DType::U32)].map(|(n, d)| builder.input(&[n], d));
+            let [out, other, places] = [dtype, DType::F32, DType::U32].map(|d| builder.slot(&shape, d));
+            let mut body = BodyBuilder::default();
+            let outer = Level::Outer;
+            let f = DType::F32;
+            let mut values = vec![
+                body.load(w, at([260, 1], 0), f, outer),
+                body.load(x, at([260, 1], 0), f, outer),
+                body.load(row, at([0, 1], 0), f, outer),
+                body.load(column, at([1, 0], 0), f, outer),
+                // Backwards, one further, and turned.
+                body.load(x, at([260, -1], 259), f, outer),
+                body.load(x, view(&shape, &[260, 1], 1, &[(0, 96), (0, 259)]), f, outer),
+                body.load(x, view(&shape, &[260, 1], -260, &[(1, 96), (8, 200)]), f, outer),
+                body.load(turned, at([1, 96], 0), dtype, outer),
+                body.load(
+                    x,
+                    Index::from_view(View { shape: vec![96, 260], strides: vec![1, 96], offset: 0, mask: vec![] })
+                        .then(&View::contiguous(&[n])),
+                    f,
+                    outer,
+                ),
+            ];
+            let place = body.push(Instr::Place(at([260, 1], 0)), DType::U32, outer);
+            let inside = body.push(Instr::Valid(view(&shape, &[260, 1], 0, &[(0, 90), (3, 258)])), DType::Bool, outer);
+            let named = body.load(rows, at([1, 0], 0), DType::U32, outer);
+            let operand = body.operand(x);
+            let gathered = |at_value, index: Index, stride, len| Instr::Gather { operand, index, at: at_value, stride, len };
+            values.push(body.push(gathered(named, at([0, 1], 0), 260, 96), f, outer));
+            let seven = body.constant(noyau_tensor::Scalar::Uint(7));
+            let anywhere = body.push(Instr::Binary(BinaryOp::Rem, place, seven), DType::U32, outer);
+            values.push(body.push(gathered(anywhere, at([260, 0], 3), 1, 6), f, outer));
+            let mut sum = values[0];
+            for &value in &values[1..] {
+                let value = if dtype == DType::F16 { body.push(Instr::Cast(value), f, outer) } else { value };
+                sum = body.push(Instr::Binary(BinaryOp::Add, sum, value), f, outer);
+            }
+            let chosen = body.push(Instr::Where(inside, sum, values[3]), f, outer);
+            let half = body.push(Instr::Cast(chosen), dtype, outer);
+            body.store(chosen, w, at([260, 1], 0));
+            body.store(half, out, at([260, 1], 0));
+            body.store(sum, other, at([1, 96], 0));
+            body.store(place, places, at([260, 1], 0));
+            builder.looped("everything", &shape, &[], body.body);
+            [out, other, places].into_iter().for_each(|b| builder.output(b));
+            let named: Vec<u32> = (0..96).map(|i| (i * 37) % 100).collect();
+            let halves =
+                Array::new([260, 96], &support::noise(n, 3).iter().map(|v| (v * 64.0).round() / 64.0).collect::<Vec<f32>>()).unwrap();
+            let halves = halves.to(dtype);
+            let inputs = [noise_array(&shape, 2), halves, noise_array(&[260], 4), noise_array(&[96], 5), Array::new([96], &named).unwrap()];
+            let rows = Some(Rows { vec4, ..Rows::ALONE });
+            let tuning = Tuning { rows, merge: Some(false), ..Tuning::default() };
+            check(&gpu, &builder.finish(), &inputs, &tuning, if dtype == DType::F16 { 2e-3 } else { 1e-5 });
+        }
+    }
+}
+
+/// Rows and columns of long buffers in every way.
+#[test]
+fn long_buffers_in_every_way() {
+    for gpu in gpus() {
+        for tuning in tunings() {
+            for in_place in [false, true] {
+                let (plan, value) = softmax(40, 1024, in_place);
+                check(&gpu, &plan, &if in_place { vec![] } else { vec![value] }, &tuning, 1e-5);
+            }
+            for columns in [false, true] {
+                let shape = if columns { [90, 264] } else { [264, 90] };
+                check(&gpu, &reduction(ReduceOp::Sum, DType::F32, &[264], &[90], columns), &[noise_array(&shape, 5)], &tuning, 1e-5);
             }
         }
     }
@@ -204,7 +310,16 @@ fn places_and_gathers() {
 #[test]
 fn scatters() {
     for gpu in gpus() {
-        for [before, count, size, after] in [[1, 10, 4, 1], [2, 33, 5, 3], [1, 20_000, 3, 2], [1, 0, 4, 2], [3, 4, 0, 2], [1, 1, 1, 1]] {
+        for [before, count, size, after] in [
+            [1, 10, 4, 1],
+            [2, 33, 5, 3],
+            [1, 20_000, 3, 2],
+            [1, 0, 4, 2],
+            [3, 4, 0, 2],
+            [1, 1, 1, 1],
+            [2, 300, 700, 3],
+            [1, 33_000, 2000, 1],
+        ] {
             for merge in [None, Some(false)] {
                 let mut builder = Builder::default();
                 let source = builder.input(&[before, count, after], DType::F32);
