@@ -106,16 +106,29 @@ impl Layout {
         }
     }
 
-    /// The expression that reads four neighbouring elements of a float type, as f32; `place` is a multiple of 4.
+    /// The expression that reads four neighbouring elements, halves as f32; `place` is a multiple of 4.
     pub(crate) fn load4(&self, buffer: BufferId, place: &str) -> String {
-        let (Place { binding, offset, .. }, form) = self.find(buffer);
+        let (Place { binding, offset, dtype }, form) = self.find(buffer);
         match form {
             Form::Vec4 => return format!("b{binding}[({}) >> 2u]", shifted(place, offset)),
             Form::HalfVec4 => return format!("vec4<f32>(b{binding}[({}) >> 2u])", shifted(place, offset)),
             Form::Words | Form::Typed(_) | Form::Half => {}
         }
         let part = |i: usize| self.load(buffer, &shifted(place, i));
-        format!("vec4<f32>({}, {}, {}, {})", part(0), part(1), part(2), part(3))
+        format!("vec4<{}>({}, {}, {}, {})", type_name(dtype), part(0), part(1), part(2), part(3))
+    }
+
+    /// The statements that write four neighbouring elements; `place` is a multiple of 4, `value` a variable of four.
+    pub(crate) fn store4(&self, buffer: BufferId, place: &str, value: &str) -> String {
+        let (Place { binding, offset, .. }, form) = self.find(buffer);
+        match form {
+            Form::Vec4 => format!("b{binding}[({}) >> 2u] = {value};", shifted(place, offset)),
+            Form::HalfVec4 => format!("b{binding}[({}) >> 2u] = vec4<f16>({value});", shifted(place, offset)),
+            Form::Words | Form::Typed(_) | Form::Half => {
+                let part = |i: usize| self.store(buffer, &shifted(place, i), &format!("{value}[{i}]"));
+                [part(0), part(1), part(2), part(3)].join(" ")
+            }
+        }
     }
 
     /// The statement that writes a buffer's element.

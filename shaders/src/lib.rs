@@ -7,7 +7,9 @@
 //! Functions that WGSL lacks, or has with too little accuracy, are kept as files in `wgsl/`.
 
 mod access;
+mod attention;
 mod body;
+mod four;
 mod helpers;
 mod matmul;
 mod module;
@@ -21,8 +23,9 @@ mod scatter;
 mod tests;
 mod text;
 
+pub use attention::{Heads, attention, vec4_operands};
 pub use access::{Binding, Form, Layout};
-pub use matmul::{Variant, matmul};
+pub use matmul::{Means, Scratch, Tile, Variant, matmul};
 pub use module::{MERGED_GROUP, Module, beside, merged, merged_iterations, repeated};
 pub use phase::{Phase, Shared, Work};
 pub use record::{Control, record};

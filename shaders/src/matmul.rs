@@ -1,22 +1,25 @@
-//! [`Matmul`] kernels: the variants, and what they share: where a tile is, how its operands are addressed, the body's function.
+//! [`Matmul`] kernels: the variants, and what they share: where a tile is, how its operands are addressed, the body's functions.
 
+mod coop;
+mod epilogue;
+mod names;
+mod parts;
 mod registers;
 mod slice;
 mod split;
 mod subgroup;
+#[cfg(test)]
+pub(crate) mod tests;
 mod tiled;
+mod vector;
 
-use std::collections::BTreeSet;
-
-use noyau_compile::plan::{Matmul, Matrix, ValueId};
+use noyau_compile::plan::{BufferId, Matmul, Matrix};
 use noyau_tensor::{Error, Result};
 
-use crate::body::{Printer, views};
-use crate::place::Axes;
-use crate::text::Text;
+use crate::text::{Text, all};
 use crate::{Layout, Phase};
 
-/// How a product is computed.
+/// How a product is computed. Written as its name, such as `tiled-128x64`, and read from it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Variant {
     /// An invocation computes a tile of `rows` x `columns` in registers, straight from storage.
@@ -35,52 +38,162 @@ pub enum Variant {
         /// How many invocations share a tile: a power of two, at most 256.
         lanes: u32,
     },
-    /// A subgroup of exactly `size` invocations computes a tile of `rows` x `columns * size`: each invocation owns `columns` columns, loads a part of the
+    /// A subgroup computes a tile of `rows` x `columns * size`, `size` being the device's: each invocation owns `columns` columns, loads a part of the
     /// left operand's rows and gives it to the others. For devices on which loads cost much more than arithmetic.
     Subgroup {
-        /// Rows of the tile, a multiple of `size`.
+        /// Rows of the tile, a multiple of the subgroup's size.
         rows: u32,
         /// Columns of each invocation.
         columns: u32,
-        /// The subgroup's size.
-        size: u32,
     },
-    /// A workgroup of 256 computes a tile of `tile` x `tile` (64 or 128) through workgroup memory.
-    Tiled {
-        /// The tile's rows and columns: 64 or 128.
-        tile: u32,
+    /// A workgroup computes a tile of `rows` x `columns` through workgroup memory: see [`Tile`].
+    Tiled(Tile),
+    /// For products with few rows or few columns: a workgroup computes up to `count` of those at once, its invocations spread over the other side and
+    /// over the sum, so that the large operand is read once, neighbours together.
+    Vector {
+        /// How many rows (or columns, where those are fewer) at once: 1 to 8.
+        count: u32,
+    },
+    /// As `Tiled`, by the device's own products of `size` x `size` matrices of f16, with f32 sums. For operands of f16 only.
+    Coop {
+        /// The device's matrices: 8 or 16.
+        size: u32,
+        /// The tile of a workgroup.
+        tile: Tile,
     },
 }
 
+/// A workgroup's part of a product.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Tile {
+    /// Its rows.
+    pub rows: u32,
+    /// Its columns.
+    pub columns: u32,
+    /// How many steps of the sum are in workgroup memory at a time.
+    pub depth: u32,
+    /// Whether there is room for two such slices, so that one is written while the other is read.
+    pub double: bool,
+    /// How many workgroups share the sum; what each adds up goes to memory, and a further launch adds that up, always in the same order.
+    pub parts: u32,
+}
+
+impl Tile {
+    /// A tile with one slice of the usual depth, and the sum in one part.
+    pub const fn new(rows: u32, columns: u32) -> Tile {
+        Tile { rows, columns, depth: 16, double: false, parts: 1 }
+    }
+}
+
+/// Where the parts of a sum lie that [`Tile::parts`] workgroups share: the buffer of that name, f32, in a launch's layout.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Scratch(pub BufferId);
+
+/// What printing a product needs to know of the device, and of the launch.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Means {
+    /// The subgroup's size, where it has one size only.
+    pub subgroup: Option<u32>,
+    /// The memory for parts of sums, for variants that ask for it.
+    pub scratch: Option<Scratch>,
+}
+
 impl Variant {
-    /// Whether the left and the right operand are best bound as `vec4<f32>`, because the variant will read them four neighbours at a time.
-    pub fn reads_vec4(self, kernel: &Matmul) -> [bool; 2] {
-        match self {
-            Variant::Tiled { .. } => tiled::reads_vec4(kernel),
-            Variant::Subgroup { rows, columns, size } => subgroup::reads_vec4(kernel, rows as usize, columns as usize, size as usize),
+    /// The buffers that are best bound as `vec4`s, because the variant reads or writes them four neighbours at a time. A buffer that it writes is among them
+    /// only if it is always written so.
+    pub fn vec4(self, kernel: &Matmul, means: Means) -> Vec<BufferId> {
+        let [a, b] = match self {
+            Variant::Tiled(_) | Variant::Coop { .. } => slice::slices(kernel).map(|slice| slice.reads_vec4(kernel.k)),
+            Variant::Vector { .. } => vector::reads_vec4(kernel),
+            Variant::Subgroup { rows, columns } => {
+                let size = means.subgroup.unwrap_or(1).max(1) as usize;
+                subgroup::reads_vec4(kernel, rows as usize, columns as usize, size)
+            }
             Variant::Registers { .. } | Variant::Split { .. } => [false, false],
+        };
+        let mut buffers: Vec<BufferId> = [(a, kernel.a.buffer), (b, kernel.b.buffer)].into_iter().filter(|v| v.0).map(|v| v.1).collect();
+        if matches!(self, Variant::Tiled(_) | Variant::Coop { .. }) {
+            buffers.extend(epilogue::vec4(kernel));
+            buffers.extend(means.scratch.filter(|_| self.parts() > 1 && kernel.n.is_multiple_of(4)).map(|s| s.0));
+        }
+        buffers
+    }
+
+    /// How many workgroups share the sum.
+    pub fn parts(self) -> u32 {
+        match self {
+            Variant::Tiled(tile) | Variant::Coop { tile, .. } => tile.parts,
+            Variant::Registers { .. } | Variant::Split { .. } | Variant::Subgroup { .. } | Variant::Vector { .. } => 1,
+        }
+    }
+
+    /// How many words of memory the parts of a product's sums take.
+    pub fn scratch_words(self, kernel: &Matmul) -> usize {
+        match self.parts() {
+            0 | 1 => 0,
+            parts => (kernel.space().iter().product::<usize>()).saturating_mul(parts as usize),
+        }
+    }
+
+    /// Bytes of workgroup memory, at most.
+    pub fn shared_bytes(self) -> u32 {
+        match self {
+            Variant::Registers { .. } | Variant::Subgroup { .. } => 0,
+            Variant::Split { rows, columns, lanes } => rows * columns * lanes.max(64) * 4,
+            Variant::Vector { count } => vector::shared_bytes(count as usize) as u32,
+            Variant::Tiled(tile) => tiled::shared_bytes(tile) as u32,
+            Variant::Coop { size, tile } => coop::shared_bytes(size as usize, tile) as u32,
+        }
+    }
+
+    /// Invocations of a workgroup, where it is the variant that says so.
+    pub fn group(self, means: Means) -> Option<u32> {
+        let subgroup = means.subgroup.unwrap_or(1);
+        match self {
+            Variant::Registers { .. } => None,
+            Variant::Split { lanes, .. } => Some(lanes.max(64)),
+            Variant::Subgroup { .. } => Some(subgroup),
+            Variant::Vector { .. } => Some(vector::GROUP as u32),
+            Variant::Tiled(tile) => Some(tiled::Shape::of(tile).group as u32),
+            Variant::Coop { tile, .. } => Some(coop::subgroups(tile) as u32 * subgroup),
         }
     }
 }
 
-/// The code of a product, as function `k<id>`.
-pub fn matmul(id: usize, name: &str, kernel: &Matmul, layout: &Layout, variant: Variant) -> Result<Phase> {
-    check(kernel)?;
+/// The code of a product: a phase, or two where its sums come in parts.
+pub fn matmul(id: usize, name: &str, kernel: &Matmul, layout: &Layout, variant: Variant, means: Means) -> Result<Vec<Phase>> {
+    check(kernel, variant)?;
+    let lacks = |what: &str| Error::Internal(format!("{name} as {variant} has no {what}"));
+    let one = |phase: Result<Phase>| Ok(vec![phase?]);
+    let parts = match means.scratch {
+        Some(scratch) => Some(scratch),
+        None if variant.parts() > 1 => return Err(lacks("memory for its parts")),
+        None => None,
+    };
     match variant {
-        Variant::Registers { rows, columns } => registers::phase(id, name, kernel, layout, rows as usize, columns as usize),
-        Variant::Split { rows, columns, lanes } => split::phase(id, name, kernel, layout, rows as usize, columns as usize, lanes as usize),
-        Variant::Subgroup { rows, columns, size } => {
-            subgroup::phase(id, name, kernel, layout, rows as usize, columns as usize, size as usize)
+        Variant::Registers { rows, columns } => one(registers::phase(id, name, kernel, layout, rows as usize, columns as usize)),
+        Variant::Split { rows, columns, lanes } => {
+            one(split::phase(id, name, kernel, layout, rows as usize, columns as usize, lanes as usize))
         }
-        Variant::Tiled { tile } => tiled::phase(id, name, kernel, layout, tile as usize),
+        Variant::Subgroup { rows, columns } => {
+            let size = means.subgroup.ok_or_else(|| lacks("subgroups of a known size"))?;
+            one(subgroup::phase(id, name, kernel, layout, rows as usize, columns as usize, size as usize))
+        }
+        Variant::Vector { count } => one(vector::phase(id, name, kernel, layout, count as usize)),
+        Variant::Tiled(tile) => tiled::phases(id, name, kernel, layout, tile, parts),
+        Variant::Coop { size, tile } => {
+            let lanes = means.subgroup.ok_or_else(|| lacks("subgroups of a known size"))?;
+            coop::phases(id, name, kernel, layout, size as usize, tile, lanes as usize, parts)
+        }
     }
 }
 
 /// Refuses products whose places do not fit 32 bits.
-fn check(kernel: &Matmul) -> Result<()> {
+fn check(kernel: &Matmul, variant: Variant) -> Result<()> {
     let batches: usize = kernel.batch.iter().product();
     let reach = |m: &Matrix| m.reach().map_or(0, |(_, most)| most.unsigned_abs());
-    let most = reach(&kernel.a).max(reach(&kernel.b)).max(batches as u128 * kernel.m as u128 * kernel.n as u128);
+    let results = batches as u128 * kernel.m as u128 * kernel.n as u128 * u128::from(variant.parts().max(1));
+    let most = reach(&kernel.a).max(reach(&kernel.b)).max(results);
     if most > u128::from(u32::MAX) {
         return Err(Error::argument(
             "matmul",
@@ -93,60 +206,7 @@ fn check(kernel: &Matmul) -> Result<()> {
     Ok(())
 }
 
-/// `fn e<id>(z: u32, i: u32, j: u32, product: f32)`: the body at one element.
-fn epilogue(id: usize, kernel: &Matmul, layout: &Layout) -> Result<String> {
-    let space = kernel.space();
-    let batch = kernel.batch.len();
-    let mut axes = Axes::new(&space, &[0..batch, batch..batch + 1, batch + 1..batch + 2], &views(&kernel.body))?;
-    axes.name(1, "i");
-    axes.name(2, "j");
-    let mut text = Text::body();
-    axes.declare(&mut text, 0, "z", "c");
-    let mut printer = Printer::new(&kernel.body, layout, axes);
-    printer.product = Some("product");
-    let needed = printer.needed(kernel.body.stores.iter().map(|s| s.value));
-    for v in (0..needed.len()).filter(|&v| needed[v]) {
-        printer.value(&mut text, ValueId(v))?;
-    }
-    for store in 0..kernel.body.stores.len() {
-        printer.store(&mut text, store)?;
-    }
-    Ok(format!("fn e{id}(z: u32, i: u32, j: u32, product: f32) {{\n{}}}\n", text.finish()))
-}
-
-/// Writes the body at every element of an invocation's part of a tile: a loop over rows, so that it is compiled once a column and not once an element,
-/// over sums that were put into an array, so that until then they are variables that a compiler can keep in registers.
-///
-/// `sums[row][column]` names the sums; `row` and `columns` are the places that row `t` (a variable) and each column have in the product.
-fn results(text: &mut Text, id: usize, kernel: &Matmul, tile: [usize; 2], sums: &[Vec<String>], row: &str, columns: &[String]) {
-    let call = |text: &mut Text, row: &str, column: &str, sum: &str| {
-        let guard = guard(kernel, tile[0], tile[1], row, column);
-        text.line(format!("{guard}{{ e{id}(z, {row}, {column}, {sum}); }}"));
-    };
-    if let [only] = sums {
-        text.line("let t = 0u;");
-        text.line(format!("let i = {row};"));
-        only.iter().zip(columns).for_each(|(sum, column)| call(text, "i", column, sum));
-        return;
-    }
-    // One array for all columns: compilers take an array that is as long as a loop as a wish to unroll the loop.
-    let width = columns.len();
-    text.line(format!("var sums: array<f32, {}>;", sums.len() * width));
-    for (e, sum) in sums.iter().flatten().enumerate() {
-        text.line(format!("sums[{e}] = {sum};"));
-    }
-    for (j, column) in columns.iter().enumerate() {
-        text.line(format!("let column{j} = {column};"));
-    }
-    text.open(format!("for (var t = 0u; t < {}u; t++) {{", sums.len()));
-    text.line(format!("let i = {row};"));
-    for j in 0..width {
-        call(text, "i", &format!("column{j}"), &format!("sums[t * {width}u + {j}u]"));
-    }
-    text.close();
-}
-
-/// Writes `tj`, `ti` and `z`: the tile's place, of its linear number.
+/// Writes `i0`, `j0` and `z`: where the tile of a linear number begins.
 fn tile_place(text: &mut Text, linear: &str, kernel: &Matmul, rows: usize, columns: usize) -> u64 {
     let (tiles_m, tiles_n) = (kernel.m.div_ceil(rows), kernel.n.div_ceil(columns));
     text.line(format!("let i0 = (({linear} / {tiles_n}u) % {tiles_m}u) * {rows}u;"));
@@ -155,16 +215,38 @@ fn tile_place(text: &mut Text, linear: &str, kernel: &Matmul, rows: usize, colum
     kernel.batch.iter().product::<usize>() as u64 * tiles_m as u64 * tiles_n as u64
 }
 
+/// As [`tile_place`], in an order in which workgroups that run at the same time share what they read: down [`BAND`] rows of tiles, then on to the next column.
+fn tile_place_banded(text: &mut Text, linear: &str, kernel: &Matmul, rows: usize, columns: usize) -> u64 {
+    let (tiles_m, tiles_n) = (kernel.m.div_ceil(rows), kernel.n.div_ceil(columns));
+    if tiles_m < 2 || tiles_n < BAND {
+        return tile_place(text, linear, kernel, rows, columns);
+    }
+    let band = BAND.min(tiles_m);
+    text.line(format!("let z = {linear} / {}u;", tiles_m * tiles_n));
+    text.line(format!("let in_z = {linear} % {}u;", tiles_m * tiles_n));
+    text.line(format!("let band = in_z / {}u;", band * tiles_n));
+    text.line(format!("let in_band = in_z % {}u;", band * tiles_n));
+    // The last band may be lower.
+    let height = if tiles_m.is_multiple_of(band) { format!("{band}u") } else { format!("min({band}u, {tiles_m}u - band * {band}u)") };
+    text.line(format!("let height = {height};"));
+    text.line(format!("let i0 = (band * {band}u + in_band % height) * {rows}u;"));
+    text.line(format!("let j0 = (in_band / height) * {columns}u;"));
+    kernel.batch.iter().product::<usize>() as u64 * tiles_m as u64 * tiles_n as u64
+}
+
+/// How many rows of tiles [`tile_place_banded`] goes down.
+const BAND: usize = 8;
+
 /// The guard under which element (row, column) of a tile is inside of the product: `if (..) `, or nothing where it always is.
 fn guard(kernel: &Matmul, rows: usize, columns: usize, i: &str, j: &str) -> String {
-    let mut conditions = BTreeSet::new();
+    let mut conditions = Vec::new();
     if !kernel.m.is_multiple_of(rows) {
-        conditions.insert(format!("{i} < {}u", kernel.m));
+        conditions.push(format!("{i} < {}u", kernel.m));
     }
     if !kernel.n.is_multiple_of(columns) {
-        conditions.insert(format!("{j} < {}u", kernel.n));
+        conditions.push(format!("{j} < {}u", kernel.n));
     }
-    if conditions.is_empty() { String::new() } else { format!("if ({}) ", conditions.into_iter().collect::<Vec<_>>().join(" && ")) }
+    if conditions.is_empty() { String::new() } else { format!("if ({}) ", all(&conditions)) }
 }
 
 /// `start + i`, brought back to the last row or column where the tile sticks out: what is computed there is not stored.

@@ -133,13 +133,20 @@ fn assemble(phases: &[Phase], layout: &Layout, grid: [u32; 2], group: u32, body:
             None => shared.push(variable.clone()),
         }
     }
-    let size = |element: &str| if element == "vec4<f32>" { 16 } else { 4 };
+    let size = |element: &str| match element {
+        "vec4<f32>" | "vec4<i32>" | "vec4<u32>" => 16,
+        "vec4<f16>" => 8,
+        "f16" => 2,
+        _ => 4,
+    };
     let shared_bytes = shared.iter().map(|s| s.len * size(s.element)).sum();
-    let mut text = layout.declarations();
+    let code: String = phases.iter().map(|p| p.code.as_str()).collect();
+    let coop = code.contains("coop_mat");
+    let mut text = if coop { "enable f16;\nenable wgpu_cooperative_matrix;\n".to_string() } else { String::new() };
+    text.push_str(&layout.declarations());
     for Shared { name, element, len } in &shared {
         let _ = writeln!(text, "var<workgroup> {name}: array<{element}, {len}>;");
     }
-    let code: String = phases.iter().map(|p| p.code.as_str()).collect();
     helpers::needed(&code).for_each(|helper| text.push_str(helper));
     text.push_str(&code);
     let _ = write!(

@@ -3,27 +3,32 @@
 use std::panic::Location;
 use std::sync::Arc;
 
-use noyau_compile::plan::{Body, BufferId, Instr, Level, Loop, Matmul, Matrix, Scatter, Store, Value, ValueId};
+use noyau_compile::plan::{Body, BufferId, Instr, Level, Loop, Scatter, Store, Value, ValueId};
 use noyau_compile::{Index, View};
 use noyau_tensor::{BinaryOp, DType, ReduceOp, Scalar, UnaryOp};
 
-use crate::{Binding, Form, Layout, Phase, Rows, Variant, Work, beside, helpers, matmul, merged, merged_iterations, rows, scatter};
+use crate::matmul::tests::product;
+use crate::{
+    Binding, Form, Layout, Means, Phase, Rows, Tile, Variant, Work, beside, helpers, matmul, merged, merged_iterations, rows, scatter,
+};
 
 #[track_caller]
-fn validate(text: &str) {
+pub(crate) fn validate(text: &str) {
     let caller = Location::caller();
     let module = naga::front::wgsl::parse_str(text).unwrap_or_else(|e| panic!("{caller}: {}\n{text}", e.emit_to_string(text)));
-    let capabilities =
-        naga::valid::Capabilities::default() | naga::valid::Capabilities::SUBGROUP | naga::valid::Capabilities::SHADER_FLOAT16;
+    let capabilities = naga::valid::Capabilities::default()
+        | naga::valid::Capabilities::SUBGROUP
+        | naga::valid::Capabilities::SHADER_FLOAT16
+        | naga::valid::Capabilities::COOPERATIVE_MATRIX;
     let mut validator = naga::valid::Validator::new(naga::valid::ValidationFlags::all(), capabilities);
     validator.subgroup_stages(naga::valid::ShaderStages::COMPUTE).subgroup_operations(naga::valid::SubgroupOperationSet::all());
     validator.validate(&module).unwrap_or_else(|e| panic!("{caller}: {}\n{text}", e.emit_to_string(text)));
 }
 
-const FORMS: [Form; 2] = [Form::Words, Form::Typed(DType::F32)];
+pub(crate) const FORMS: [Form; 2] = [Form::Words, Form::Typed(DType::F32)];
 
 /// Buffers 0.. of the given types, in one arena or each in a binding of its own.
-fn layout(types: &[DType], arena: bool) -> Layout {
+pub(crate) fn layout(types: &[DType], arena: bool) -> Layout {
     let mut layout = Layout::default();
     if arena {
         let binding = layout.bind(Binding { form: Form::Words, write: true });
@@ -38,11 +43,11 @@ fn layout(types: &[DType], arena: bool) -> Layout {
     layout
 }
 
-fn value(instr: Instr, dtype: DType, level: Level) -> Value {
+pub(crate) fn value(instr: Instr, dtype: DType, level: Level) -> Value {
     Value { instr, dtype, level }
 }
 
-fn launch(phases: &[Phase], layout: &Layout) {
+pub(crate) fn launch(phases: &[Phase], layout: &Layout) {
     for phase in phases {
         for group in [64, 256] {
             let group = if let Work::Groups { size, .. } = phase.work { size } else { group };
@@ -102,8 +107,8 @@ fn every_op_of_every_type() {
         BinaryOp::Shr,
     ];
     let types = [DType::F32, DType::F16, DType::BF16, DType::I32, DType::U32, DType::Bool];
-    let index = Index::identity(&[10]);
-    for dtype in types {
+    for (size, dtype, how) in types.iter().flat_map(|&dtype| [(10, dtype, Rows::ALONE), (12, dtype, Rows { vec4: true, ..Rows::ALONE })]) {
+        let index = Index::identity(&[size]);
         let load = |operand| value(Instr::Load { operand, index: index.clone() }, dtype, Level::Outer);
         let made = unary.into_iter().filter(|op| op.accepts(dtype)).map(|op| (Instr::Unary(op, ValueId(0)), dtype));
         let made = made.chain(
@@ -121,8 +126,8 @@ fn every_op_of_every_type() {
             };
             for arena in [false, true] {
                 let layout = layout(&[dtype, dtype, result], arena);
-                let phase =
-                    rows(0, "op", &Loop { outer: vec![10], inner: vec![], body: body.clone() }, &layout, Rows::ALONE).expect("prints");
+                let phase = rows(0, "op", &Loop { outer: vec![size], inner: vec![], body: body.clone() }, &layout, how).expect("prints");
+                assert_eq!(phase.name.contains("vec4"), how.vec4, "{}", phase.name);
                 launch(&[phase], &layout);
             }
         }
@@ -164,72 +169,11 @@ fn constants_views_and_the_rest() {
         };
         let kernel = Loop { outer: vec![4], inner: vec![6], body };
         for arena in [false, true] {
-            for how in [Rows::ALONE, Rows { lanes: 4, group: 256, across: false }, Rows { lanes: 64, group: 64, across: true }] {
+            for how in ["alone", "alone-vec4-keep", "lanes-4", "lanes-64x64-vec4-keep", "across-64x64-vec4"]
+                .map(|name| name.parse().expect("is a way"))
+            {
                 let layout = layout(&[dtype, DType::U32], arena);
                 launch(&[rows(3, "rows", &kernel, &layout, how).expect("prints")], &layout);
-            }
-        }
-    }
-}
-
-/// `[m, k] x [k, n]` of buffers 0 and 1 into 2, with a bias added.
-fn product(batch: &[usize], [m, n, k]: [usize; 3], ta: bool, tb: bool) -> Matmul {
-    let space: Vec<usize> = batch.iter().copied().chain([m, n]).collect();
-    let mut across = vec![0; space.len()];
-    across[space.len() - 1] = 1;
-    let bias = Index::from_view(View { shape: space.clone(), strides: across, offset: 0, mask: vec![] });
-    let matrix = |buffer, rows: usize, columns: usize, transposed| {
-        let (row_stride, column_stride) = if transposed { (1, rows) } else { (columns, 1) };
-        let batch: Vec<(usize, usize)> =
-            batch.iter().enumerate().map(|(i, &size)| (size, if i == 0 { 0 } else { rows * columns })).collect();
-        Matrix::strided(BufferId(buffer), 0, &batch, (rows, row_stride), (columns, column_stride))
-    };
-    let body = Body {
-        operands: vec![BufferId(3), BufferId(2)],
-        values: vec![
-            value(Instr::Product, DType::F32, Level::Outer),
-            value(Instr::Load { operand: 0, index: bias }, DType::F32, Level::Outer),
-            value(Instr::Binary(BinaryOp::Add, ValueId(0), ValueId(1)), DType::F32, Level::Outer),
-        ],
-        stores: vec![Store { value: ValueId(2), operand: 1, index: Index::identity(&space) }],
-    };
-    Matmul { batch: batch.to_vec(), m, n, k, a: matrix(0, m, k, ta), b: matrix(1, k, n, tb), body }
-}
-
-#[test]
-fn every_variant_of_the_product() {
-    let variants = [
-        Variant::Registers { rows: 1, columns: 1 },
-        Variant::Registers { rows: 4, columns: 8 },
-        Variant::Split { rows: 2, columns: 2, lanes: 32 },
-        Variant::Split { rows: 1, columns: 1, lanes: 256 },
-        Variant::Subgroup { rows: 8, columns: 2, size: 8 },
-        Variant::Subgroup { rows: 16, columns: 4, size: 4 },
-        Variant::Tiled { tile: 64 },
-        Variant::Tiled { tile: 128 },
-    ];
-    for variant in variants {
-        for (ta, tb) in [(false, false), (false, true), (true, false), (true, true)] {
-            for (batch, sizes) in [(&[][..], [64, 128, 32]), (&[2, 3], [13, 7, 5]), (&[1], [4, 4, 0]), (&[], [1, 1, 1])] {
-                let kernel = product(batch, sizes, ta, tb);
-                for form in FORMS {
-                    let layout = layout(&[DType::F32; 4], form == Form::Words);
-                    launch(&[matmul(1, "product", &kernel, &layout, variant).expect("prints")], &layout);
-                }
-                for dtype in [DType::F32, DType::F16] {
-                    let mut four = Layout::default();
-                    for (i, vec4) in variant.reads_vec4(&kernel).into_iter().chain([false; 2]).enumerate() {
-                        let form = match (dtype, vec4) {
-                            (DType::F16, true) => Form::HalfVec4,
-                            (DType::F16, false) if i < 2 => Form::Half,
-                            (_, true) => Form::Vec4,
-                            _ => Form::Typed(DType::F32),
-                        };
-                        let binding = four.bind(Binding { form, write: i == 2 });
-                        four.place(BufferId(i), dtype, binding, 0);
-                    }
-                    launch(&[matmul(1, "product", &kernel, &four, variant).expect("prints")], &four);
-                }
             }
         }
     }
@@ -239,10 +183,15 @@ fn every_variant_of_the_product() {
 fn scatters_in_parts_and_merged_with_others() {
     let kernel = Scatter { source: BufferId(0), index: BufferId(4), target: BufferId(2), before: 2, count: 20_001, size: 3, after: 5 };
     let layout = layout(&[DType::F32, DType::F32, DType::F32, DType::F32, DType::U32], true);
-    let mut phases = scatter(0, "scatter", &kernel, &layout).expect("prints");
+    let mut phases = scatter(0, "scatter", &kernel, &layout, u64::MAX).expect("prints");
     assert_eq!(phases.len(), 3);
+    let owned = scatter(2, "scatter", &Scatter { size: 1000, ..kernel }, &layout, 64).expect("prints");
+    assert!(owned.len() == 1 && owned[0].name.contains("8 owners"), "{}", owned[0].name);
+    phases.extend(owned);
     phases.push(
-        matmul(1, "product", &product(&[], [5, 6, 7], false, true), &layout, Variant::Registers { rows: 1, columns: 1 }).expect("prints"),
+        matmul(1, "product", &product(&[], [5, 6, 7], false, true), &layout, Variant::Registers { rows: 1, columns: 1 }, Means::default())
+            .expect("prints")
+            .remove(0),
     );
     launch(&phases, &layout);
 }
@@ -251,7 +200,7 @@ fn scatters_in_parts_and_merged_with_others() {
 fn what_goes_beyond_32_bits_is_refused() {
     let layout = layout(&[DType::F32; 4], false);
     let kernel = product(&[], [1 << 17, 1 << 17, 4], false, false);
-    let error = matmul(0, "product", &kernel, &layout, Variant::Tiled { tile: 64 }).expect_err("is too large");
+    let error = matmul(0, "product", &kernel, &layout, Variant::Tiled(Tile::new(64, 64)), Means::default()).expect_err("is too large");
     assert!(error.to_string().contains("32-bit"), "{error}");
     let far = Arc::new(View { shape: vec![1 << 20], strides: vec![1 << 20], offset: 0, mask: vec![] });
     let body = Body {

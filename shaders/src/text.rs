@@ -36,6 +36,11 @@ impl Text {
         self.line("}");
     }
 
+    /// The lines of another text, as they are.
+    pub fn append(&mut self, other: Text) {
+        self.text.push_str(&other.text);
+    }
+
     /// Everything written.
     pub fn finish(self) -> String {
         self.text

@@ -37,7 +37,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut chosen_total = 0.0;
     for (m, n, k, transpose) in &sizes {
         let mut best = f64::INFINITY;
-        for variant in variants(&gpu).into_iter().filter(|_| !only_chosen).map(Some).chain([None]) {
+        for variant in variants(&gpu)?.into_iter().filter(|_| !only_chosen).map(Some).chain([None]) {
             let seconds = time(&gpu, [1, *m, *n, *k], transpose, variant)?;
             best = best.min(seconds);
             if variant.is_none() {
@@ -48,7 +48,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                 "{m:5} x {n:5} x {k:5} {transpose} {:9.1} us {:8.2} GFLOP/s  {}",
                 seconds * 1e6,
                 flops / seconds / 1e9,
-                variant.map_or("(chosen)".into(), |v| format!("{v:?}"))
+                variant.map_or("(chosen)".into(), |v| format!("{v}"))
             );
         }
         best_total += best;
@@ -57,18 +57,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-fn variants(gpu: &Gpu) -> Vec<Variant> {
-    let mut variants =
-        vec![Variant::Registers { rows: 4, columns: 4 }, Variant::Registers { rows: 8, columns: 8 }, Variant::Tiled { tile: 64 }];
-    if !gpu.info().software {
-        variants.push(Variant::Tiled { tile: 128 });
+/// Those whose names `VARIANTS` lists, separated by commas; without it, those that are worth a look.
+fn variants(gpu: &Gpu) -> Result<Vec<Variant>, noyau_tensor::Error> {
+    match std::env::var("VARIANTS") {
+        Ok(names) => names.split(',').map(str::parse).collect(),
+        Err(_) => Ok(gpu.variants().into_iter().filter(|v| !(gpu.info().software && matches!(v, Variant::Tiled(_)))).collect()),
     }
-    if let Some(size @ 2..=16) = gpu.info().subgroup {
-        for (q, columns) in [(1, 2), (1, 4), (1, 8), (2, 2), (2, 4), (2, 8), (4, 2), (4, 4), (4, 8), (8, 4)] {
-            variants.push(Variant::Subgroup { rows: q * size, columns, size });
-        }
-    }
-    variants
 }
 
 fn time(gpu: &Gpu, sizes: [usize; 4], transpose: &str, variant: Option<Variant>) -> Result<f64, Box<dyn std::error::Error>> {

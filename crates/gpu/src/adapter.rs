@@ -53,6 +53,8 @@ pub struct AdapterInfo {
     pub features: Vec<String>,
     /// The size of its subgroups, where all have one size and shaders may use them.
     pub subgroup: Option<u32>,
+    /// The sizes of the square matrices of f16 that it multiplies by itself and adds up in f32 (cooperative matrices); mostly none.
+    pub matrices: Vec<u32>,
 }
 
 impl std::fmt::Display for AdapterInfo {
@@ -142,5 +144,23 @@ fn describe(adapter: &wgpu::Adapter) -> AdapterInfo {
         },
         features: features.iter_names().map(|(name, _)| name.to_lowercase()).collect(),
         subgroup: subgroups.then_some(info.subgroup_min_size),
+        matrices: matrices(adapter),
     }
+}
+
+/// See [`AdapterInfo::matrices`].
+fn matrices(adapter: &wgpu::Adapter) -> Vec<u32> {
+    if !adapter.features().contains(wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX | wgpu::Features::SHADER_F16) {
+        return Vec::new();
+    }
+    let mut sizes: Vec<u32> = adapter
+        .cooperative_matrix_properties()
+        .into_iter()
+        .filter(|p| p.m_size == p.n_size && p.n_size == p.k_size && !p.saturating_accumulation)
+        .filter(|p| p.ab_type == wgpu::CooperativeScalarType::F16 && p.cr_type == wgpu::CooperativeScalarType::F32)
+        .map(|p| p.m_size)
+        .collect();
+    sizes.sort_unstable();
+    sizes.dedup();
+    sizes
 }

@@ -8,11 +8,13 @@ use noyau_tensor::{Array, DType, Error, Result, State};
 
 use crate::Executable;
 use crate::adapter::{AdapterInfo, adapter};
-use crate::choose::Tuning;
+use crate::cache::Cache;
+use crate::choose::{Target, Tuning};
 use crate::halves;
 use crate::memory::{ARENA_BYTES, Memory, States, Storage};
 use crate::pipelines::Pipelines;
 use crate::timing::Stamps;
+use crate::tune::Tuner;
 use crate::wait::signal;
 
 /// An open device: clones share it.
@@ -25,11 +27,14 @@ pub(crate) struct Device {
     pub device: wgpu::Device,
     pub queue: wgpu::Queue,
     pub pipelines: Pipelines,
+    /// Compiled kernels kept between runs of the program.
+    pub cache: Option<Cache>,
     pub states: States,
     pub checked: AtomicBool,
     /// Whether kernels may use f16.
     pub f16: bool,
     pub stamps: Stamps,
+    pub tuner: Tuner,
     objects: AtomicU64,
     /// Buffers through which values come back, while nobody uses them.
     staging: Mutex<Vec<Storage>>,
@@ -56,11 +61,22 @@ impl Gpu {
         let subgroups = if info.subgroup.is_some() { wgpu::Features::SUBGROUP } else { wgpu::Features::empty() };
         let stamps = Stamps::of(adapter.features());
         let halves = adapter.features() & wgpu::Features::SHADER_F16;
-        let features = subgroups | stamps.features() | halves;
+        let kept = adapter.features() & wgpu::Features::PIPELINE_CACHE;
+        let matrices = if info.matrices.is_empty() { wgpu::Features::empty() } else { wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX };
+        let features = subgroups | stamps.features() | halves | kept | matrices;
+        let experimental = if matrices.is_empty() {
+            wgpu::ExperimentalFeatures::disabled()
+        } else {
+            // SAFETY: what may go wrong with such a feature is wgpu's handling of code that it does not expect. Cooperative matrices occur in one template
+            // only (shaders/src/matmul/coop.rs): loaded and stored from arrays in workgroup memory whose size the template computes, in uniform control flow.
+            unsafe { wgpu::ExperimentalFeatures::enabled() }
+        };
+        let tuning = Tuning::of_environment(&Target::of(&info))?;
         let descriptor = wgpu::DeviceDescriptor {
             label: Some("noyau"),
             required_features: features,
             required_limits: adapter.limits(),
+            experimental_features: experimental,
             ..Default::default()
         };
         let refused = |e: wgpu::RequestDeviceError| Error::Device {
@@ -81,7 +97,10 @@ impl Gpu {
                 *lock(&keep) = Some(Error::DeviceLost { device: name.clone(), message });
             }
         });
+        let cache = Cache::open(&device, &adapter.get_info());
         Ok(Gpu(Arc::new(Device {
+            cache,
+            tuner: Tuner::new(tuning),
             info,
             device,
             queue,
@@ -138,7 +157,8 @@ impl Gpu {
 
     /// Makes a plan ready to run: places its buffers, compiles its kernels, binds everything. `states` gives each state's memory.
     pub async fn load(&self, plan: Arc<Plan>, states: &mut dyn FnMut(&Arc<State>) -> Result<Memory>) -> Result<Executable> {
-        Executable::load(self, plan, &Tuning::default(), states).await
+        let tuning = self.tuning_for(&plan).await?;
+        Executable::load(self, plan, &tuning, states).await
     }
 
     /// As [`Gpu::load`], with kernels' variants given by hand: for tests and measurements.

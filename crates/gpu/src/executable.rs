@@ -5,7 +5,7 @@ use std::fmt::Write;
 use std::sync::Arc;
 
 use noyau_compile::Plan;
-use noyau_compile::plan::{BufferId, BufferKind};
+use noyau_compile::plan::{BufferId, BufferKind, HISTORY};
 use noyau_tensor::{Array, Error, Result, State};
 
 use crate::choose::{Target, Tuning};
@@ -80,11 +80,12 @@ impl Executable {
             let before: f64 = stages.iter().map(|stage| stage.seconds).sum();
             stages.push(Stage { name, seconds: clock.seconds() - before });
         };
-        let (whole, keeping) = extended(&plan);
+        let (mut whole, keeping) = extended(&plan);
+        let target = Target::of(gpu.info());
+        let scratch = target.scratch(&mut whole, tuning);
         let placed = Placed::new(device, &whole, states)?;
         let arenas: Vec<bool> = placed.storages.iter().map(|s| matches!(s, Planned::Arena(_) | Planned::State(_, true))).collect();
-        let target = Target::of(gpu.info());
-        let lowering = Lowering { plan: &whole, homes: &placed.homes, arenas: &arenas, target: &target, tuning, keeping: Some(&keeping) };
+        let lowering = Lowering { plan: &whole, homes: &placed.homes, arenas: &arenas, target: &target, tuning, keeping: Some(&keeping), scratch };
         let launches = lowering.launches()?;
         let kept = Kept::new(keeping.clone(), lowering.record(&keeping)?, plan.outputs.len());
         stage("lower");
@@ -111,8 +112,9 @@ impl Executable {
             (pipeline, group)
         };
         let bound = device.scoped(|| launches.iter().zip(pipelines).map(both).collect()).await?;
-        let largest = plan.outputs.iter().map(|b| plan.buffers[b.0].len() * 4).max().unwrap_or(0);
-        device.prepare_reading(largest as u64).await?;
+        let largest = plan.outputs.iter().map(|b| plan.buffers[b.0].len()).max().unwrap_or(0);
+        let ring = if kept.keeping.rings.is_empty() { 0 } else { HISTORY };
+        device.prepare_reading(largest.max(ring) as u64 * 4).await?;
         stage("bind");
         Ok(Executable {
             gpu: gpu.clone(),

@@ -2,12 +2,13 @@
 //!
 //! In the order in which data flows: [`adapters`] lists what there is; [`Gpu::open`] makes a device of one; [`Gpu::create`] puts a state's value into
 //! its memory; [`Gpu::load`] lowers a plan to launches (`lower` places buffers and merges kernels, `choose` picks variants), compiles their pipelines
-//! (`pipelines`) and binds everything once, as an [`Executable`]; [`Executable::run`] encodes one pass and submits it; [`Executable::read`] is the only point that waits.
+//! (`pipelines`, kept between runs of a program by `cache`) and binds everything once, as an [`Executable`]; [`Executable::run`] encodes one pass and submits it; [`Executable::read`] is the only point that waits.
 //! [`Executable::run_many`] does many runs at a time (`many`). `timing` runs a step in parts, or with the device's clock beside it.
 //!
 //! Nothing here makes a GPU object in steady state; [`Gpu::objects_created`] counts them.
 
 mod adapter;
+mod cache;
 mod choose;
 mod clock;
 mod context;
@@ -18,6 +19,7 @@ mod many;
 mod memory;
 mod pipelines;
 mod timing;
+mod tune;
 mod wait;
 
 pub use adapter::{AdapterInfo, AdapterLimits, DeviceKind, adapters};
@@ -26,5 +28,6 @@ pub use clock::Clock;
 pub use context::Gpu;
 pub use executable::{Executable, HostCost, Stage};
 pub use memory::Memory;
-pub use noyau_shaders::{Rows, Variant};
+pub use noyau_shaders::{Rows, Tile, Variant};
 pub use timing::TimedRun;
+pub use tune::{Measure, Measured};

@@ -10,7 +10,7 @@ use std::ops::Range;
 use noyau_compile::Plan;
 use noyau_compile::plan::{BufferId, Kernel, KernelKind};
 use noyau_shaders::{
-    Binding, Form, Layout, Module, Phase, Rows, Variant, Work, beside, matmul, merged, merged_iterations, record, repeated, rows, scatter,
+    Binding, Form, Heads, Layout, Means, Module, Phase, Rows, Scratch, Variant, Work, attention, beside, matmul, merged, merged_iterations, record, repeated, rows, scatter,
 };
 use noyau_tensor::{DType, Error, Result};
 
@@ -74,6 +74,8 @@ pub(crate) struct Lowering<'a> {
     pub tuning: &'a Tuning,
     /// What it takes to do many runs in one launch, where that is wanted.
     pub keeping: Option<&'a Keeping>,
+    /// Memory for the parts of products' sums, where any product takes it.
+    pub scratch: Option<BufferId>,
 }
 
 /// A launch in the making. One kernel may go either way; the second one decides.
@@ -114,7 +116,9 @@ impl Access {
 enum Choice {
     Rows(Rows),
     Matmul(Variant),
-    Scatter,
+    /// With so many invocations at least.
+    Scatter(u64),
+    Attention(Heads),
 }
 
 impl Lowering<'_> {
@@ -202,7 +206,10 @@ impl Lowering<'_> {
 
     /// How long an invocation of a shared launch would be at a kernel; `None` when it should not share one.
     fn merged_cost(&self, i: usize) -> Result<Option<u64>> {
+        // A way that was asked for by hand is meant for every loop.
+        let by_hand = self.tuning.rows.is_some() && matches!(self.plan.kernels[i].kind, KernelKind::Loop(_));
         if self.tuning.merge == Some(false)
+            || by_hand
             || !self.storages([i]).iter().all(|&s| self.arenas[s])
             || self.storages([i]).len() > self.target.max_bindings
         {
@@ -230,7 +237,7 @@ impl Lowering<'_> {
 
     /// The whole step in one workgroup, as often as the host says; `None` where that is not possible.
     fn repeat(&self, run: &[usize], keeping: &Keeping) -> Result<Option<Launch>> {
-        let (layout, storages) = self.layout_with(run, &[], Some(keeping));
+        let (layout, storages) = self.layout_with(run, &[], Some(keeping), None);
         if storages.len() > self.target.max_bindings {
             return Ok(None);
         }
@@ -249,7 +256,7 @@ impl Lowering<'_> {
 
     /// A launch that keeps the scalars of the run before it; `None` where it would bind too much.
     pub fn record(&self, keeping: &Keeping) -> Result<Option<Launch>> {
-        let (layout, storages) = self.layout_with(&[], &[], Some(keeping));
+        let (layout, storages) = self.layout_with(&[], &[], Some(keeping), None);
         if storages.len() > self.target.max_bindings {
             return Ok(None);
         }
@@ -261,21 +268,29 @@ impl Lowering<'_> {
     fn prepare(&self, kernels: &[usize]) -> Result<(Vec<Choice>, Layout, Vec<usize>)> {
         let mut choices = Vec::with_capacity(kernels.len());
         let mut vec4 = Vec::new();
+        let mut parts = false;
         for &i in kernels {
             choices.push(match &self.plan.kernels[i].kind {
                 KernelKind::Loop(l) => {
-                    Choice::Rows(self.tuning.rows.filter(|_| !l.inner.is_empty()).unwrap_or_else(|| self.target.rows(l)))
+                    let how = self.target.rows_by(l, self.tuning.rows);
+                    // Of other lengths a buffer of vectors would lack its end.
+                    vec4.extend(how.vec4_buffers(l)?.into_iter().filter(|b| self.plan.buffers[b.0].len().is_multiple_of(4)));
+                    Choice::Rows(how)
                 }
                 KernelKind::Matmul(m) => {
-                    let variant = self.tuning.matmul.unwrap_or_else(|| self.target.matmul(m));
-                    let [a, b] = variant.reads_vec4(m);
-                    vec4.extend([(a, m.a.buffer), (b, m.b.buffer)].into_iter().filter(|v| v.0).map(|v| v.1));
+                    let variant = self.target.product(self.plan, m, self.tuning);
+                    vec4.extend(variant.vec4(m, self.means()));
+                    parts |= variant.parts() > 1;
                     Choice::Matmul(variant)
                 }
-                KernelKind::Scatter(_) => Choice::Scatter,
+                KernelKind::Scatter(_) => Choice::Scatter(self.target.scatter_items()),
+                KernelKind::Attention(a) => {
+                    vec4.extend(noyau_shaders::vec4_operands(a));
+                    Choice::Attention(self.tuning.attention.unwrap_or_else(|| self.target.attention(a)))
+                }
             });
         }
-        let (layout, storages) = self.layout(kernels, &vec4);
+        let (layout, storages) = self.layout_with(kernels, &vec4, None, self.scratch.filter(|_| parts));
         if storages.len() > self.target.max_bindings {
             let Kernel { name, location, .. } = &self.plan.kernels[kernels[0]];
             return Err(Error::Device {
@@ -310,11 +325,16 @@ impl Lowering<'_> {
         Ok(())
     }
 
+    fn means(&self) -> Means {
+        Means { subgroup: self.target.subgroup, scratch: self.scratch.map(Scratch) }
+    }
+
     fn merged_choice(&self, i: usize) -> Choice {
         match &self.plan.kernels[i].kind {
             KernelKind::Loop(l) => Choice::Rows(self.target.merged_rows(l)),
             KernelKind::Matmul(_) => Choice::Matmul(Variant::Registers { rows: 1, columns: 1 }),
-            KernelKind::Scatter(_) => Choice::Scatter,
+            KernelKind::Scatter(_) => Choice::Scatter(u64::MAX),
+            KernelKind::Attention(_) => Choice::Attention(Heads::Rows { rows: 1 }),
         }
     }
 
@@ -322,9 +342,10 @@ impl Lowering<'_> {
         let Kernel { name, kind, .. } = &self.plan.kernels[i];
         match (kind, choice) {
             (KernelKind::Loop(l), Choice::Rows(how)) => Ok(vec![rows(i, name, l, layout, *how)?]),
-            (KernelKind::Matmul(m), Choice::Matmul(variant)) => Ok(vec![matmul(i, name, m, layout, *variant)?]),
-            (KernelKind::Scatter(s), Choice::Scatter) => scatter(i, name, s, layout),
-            (KernelKind::Loop(_) | KernelKind::Matmul(_) | KernelKind::Scatter(_), _) => {
+            (KernelKind::Matmul(m), Choice::Matmul(variant)) => matmul(i, name, m, layout, *variant, self.means()),
+            (KernelKind::Scatter(s), Choice::Scatter(items)) => scatter(i, name, s, layout, *items),
+            (KernelKind::Attention(a), Choice::Attention(heads)) => attention(i, name, a, layout, *heads),
+            (KernelKind::Loop(_) | KernelKind::Matmul(_) | KernelKind::Scatter(_) | KernelKind::Attention(_), _) => {
                 Err(Error::Internal(format!("kernel {name} got another kind's variant")))
             }
         }
@@ -344,12 +365,19 @@ impl Lowering<'_> {
 
     /// The bindings of a launch of these kernels; buffers in `vec4` are bound so where that is possible.
     fn layout(&self, kernels: &[usize], vec4: &[BufferId]) -> (Layout, Vec<usize>) {
-        self.layout_with(kernels, vec4, None)
+        self.layout_with(kernels, vec4, None, None)
     }
 
-    /// As [`Lowering::layout`], for a launch that also keeps scalars.
-    fn layout_with(&self, kernels: &[usize], vec4: &[BufferId], keeping: Option<&Keeping>) -> (Layout, Vec<usize>) {
-        let kept = keeping.map(Keeping::buffers).unwrap_or_default();
+    /// As [`Lowering::layout`], for a launch that also keeps scalars, or parts of sums.
+    fn layout_with(
+        &self,
+        kernels: &[usize],
+        vec4: &[BufferId],
+        keeping: Option<&Keeping>,
+        scratch: Option<BufferId>,
+    ) -> (Layout, Vec<usize>) {
+        let mut kept = keeping.map(Keeping::buffers).unwrap_or_default();
+        kept.extend(scratch);
         let mut storages = self.storages(kernels.iter().copied());
         for storage in kept.iter().map(|b| self.homes[b.0].storage) {
             if !storages.contains(&storage) {
@@ -361,20 +389,23 @@ impl Lowering<'_> {
         let used: Vec<BufferId> = kernels.iter().flat_map(|&i| buffers(&self.plan.kernels[i])).chain(kept).collect();
         let stored = kernels.iter().flat_map(|&i| self.plan.kernels[i].writes());
         let stored = stored.chain(keeping.iter().flat_map(|k| k.rings.iter().map(|r| r.1).chain([k.control])));
-        let written: Vec<usize> = stored.map(|b| self.homes[b.0].storage).collect();
+        let written: Vec<BufferId> = stored.chain(scratch).collect();
+        let storage_of = |b: &BufferId| self.homes[b.0].storage;
         for &storage in &storages {
             let mut types: Vec<DType> =
                 used.iter().filter(|b| self.homes[b.0].storage == storage).map(|b| self.plan.buffers[b.0].dtype).collect();
             types.sort();
             types.dedup();
-            let write = written.contains(&storage);
+            let write = written.iter().any(|b| storage_of(b) == storage);
+            // Parts of a vec4 must not be written by different invocations: what is written has to be written so always.
+            let fours = vec4.iter().any(|b| storage_of(b) == storage)
+                && written.iter().filter(|b| storage_of(b) == storage).all(|b| vec4.contains(b));
             let half = used.iter().any(|b| self.homes[b.0].storage == storage && self.homes[b.0].half);
             let form = match types[..] {
                 _ if self.arenas[storage] => Form::Words,
-                _ if half && !write && vec4.iter().any(|b| self.homes[b.0].storage == storage) => Form::HalfVec4,
+                _ if half && fours => Form::HalfVec4,
                 _ if half => Form::Half,
-                // Parts of a vec4 must not be written by different invocations.
-                [DType::F32 | DType::F16 | DType::BF16] if !write && vec4.iter().any(|b| self.homes[b.0].storage == storage) => Form::Vec4,
+                [DType::F32 | DType::F16 | DType::BF16] if fours => Form::Vec4,
                 [dtype] => Form::Typed(dtype),
                 _ => Form::Words,
             };

@@ -4,7 +4,7 @@ mod support;
 
 use noyau_compile::Index;
 use noyau_compile::plan::{Bound, Digit, Instr, KernelKind, Level, Matmul, Matrix};
-use noyau_gpu::{Gpu, Tuning, Variant};
+use noyau_gpu::{Gpu, Tile, Tuning, Variant};
 use noyau_tensor::DType;
 use support::{BodyBuilder, Builder, check, gpus, noise_array};
 
@@ -73,22 +73,9 @@ fn every_variant_through_windows() {
     }
 }
 
+/// All that the device has, but for those that only f16 can use.
 fn variants(gpu: &Gpu) -> Vec<Variant> {
-    let mut variants = vec![
-        Variant::Registers { rows: 1, columns: 1 },
-        Variant::Registers { rows: 4, columns: 4 },
-        Variant::Registers { rows: 8, columns: 8 },
-        Variant::Registers { rows: 2, columns: 8 },
-        Variant::Split { rows: 1, columns: 1, lanes: 256 },
-        Variant::Split { rows: 2, columns: 2, lanes: 16 },
-        Variant::Tiled { tile: 64 },
-        Variant::Tiled { tile: 128 },
-    ];
-    if let Some(size @ 2..=16) = gpu.info().subgroup {
-        variants.push(Variant::Subgroup { rows: size, columns: 1, size });
-        variants.push(Variant::Subgroup { rows: 2 * size, columns: 4, size });
-    }
-    variants
+    gpu.variants().into_iter().filter(|variant| !matches!(variant, Variant::Coop { .. })).collect()
 }
 
 #[test]
@@ -107,7 +94,7 @@ fn every_variant_transposed_and_odd() {
 #[test]
 fn large_and_long() {
     for gpu in gpus() {
-        for variant in [None, Some(Variant::Tiled { tile: 128 }), Some(Variant::Registers { rows: 4, columns: 4 })] {
+        for variant in [None, Some(Variant::Tiled(Tile::new(128, 128))), Some(Variant::Registers { rows: 4, columns: 4 })] {
             product(&gpu, [1, 130, 140, 300], false, false, variant);
             product(&gpu, [1, 256, 128, 64], false, true, variant);
         }

@@ -4,7 +4,8 @@ use noyau_compile::plan::Matmul;
 use noyau_tensor::Result;
 
 use super::slice::slices;
-use super::{clamped, epilogue, results, tile_place};
+use super::epilogue::{epilogue, results};
+use super::{clamped, tile_place};
 use crate::text::Text;
 use crate::{Layout, Phase, Work};
 
@@ -32,7 +33,7 @@ pub(super) fn phase(id: usize, name: &str, kernel: &Matmul, layout: &Layout, row
     let function = format!("k{id}");
     let code = format!("{}fn {function}(item: u32) {{\n{}}}\n", epilogue(id, kernel, layout)?, text.finish());
     Ok(Phase {
-        name: format!("{name} [registers {rows}x{columns}]"),
+        name: format!("{name} [registers-{rows}x{columns}]"),
         code,
         function,
         work: Work::Items(items),

@@ -4,7 +4,8 @@ use noyau_compile::plan::Matmul;
 use noyau_tensor::Result;
 
 use super::registers::{operands, step};
-use super::{epilogue, guard, tile_place};
+use super::epilogue::epilogue;
+use super::{guard, tile_place};
 use crate::text::Text;
 use crate::{Layout, Phase, Shared, Work};
 
@@ -70,5 +71,5 @@ pub(super) fn phase(id: usize, name: &str, kernel: &Matmul, layout: &Layout, row
     let shared = vec![Shared { name: "shared_split".into(), element: "f32", len: (group * elements) as u32 }];
     let work = Work::Groups { count: (tiles as u64).div_ceil(tiles_per_group as u64), size: group as u32 };
     let iterations = (turns + elements.div_ceil(lanes)) as u64;
-    Ok(Phase { name: format!("{name} [split {rows}x{columns}, {lanes} lanes]"), code, function, work, iterations, shared })
+    Ok(Phase { name: format!("{name} [split-{rows}x{columns}-{lanes}]"), code, function, work, iterations, shared })
 }

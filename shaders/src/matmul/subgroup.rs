@@ -8,7 +8,8 @@ use noyau_compile::plan::Matmul;
 use noyau_tensor::Result;
 
 use super::slice::{Slice, slices};
-use super::{epilogue, results, tile_place};
+use super::epilogue::{epilogue, results};
+use super::tile_place;
 use crate::text::Text;
 use crate::{Layout, Phase, Work};
 
@@ -166,5 +167,5 @@ pub(super) fn phase(id: usize, name: &str, kernel: &Matmul, layout: &Layout, row
     let code = format!("{}fn {function}(group: u32, lid: u32) {{\n{}}}\n", epilogue(id, kernel, layout)?, text.finish());
     let work = Work::Groups { count: groups, size: size as u32 };
     let iterations = (whole / UNROLL + rows) as u64;
-    Ok(Phase { name: format!("{name} [subgroup {rows}x{wide}]"), code, function, work, iterations, shared: Vec::new() })
+    Ok(Phase { name: format!("{name} [subgroup-{rows}x{columns}]"), code, function, work, iterations, shared: Vec::new() })
 }
