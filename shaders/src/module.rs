@@ -79,25 +79,26 @@ pub fn beside(phases: &[Phase], layout: &Layout, group: u32) -> Result<Module> {
 
 /// Several phases, one after the other, as a launch of one workgroup.
 pub fn merged(phases: &[Phase], layout: &Layout) -> Module {
-    assemble(phases, layout, [1, 1], MERGED_GROUP, &in_turn(phases))
+    in_turn(phases, layout, MERGED_GROUP, None)
 }
 
-/// As [`merged`], as often as the control word [`Control::Runs`] says.
-pub fn repeated(phases: &[Phase], layout: &Layout, control: BufferId) -> Module {
+/// As [`merged`], with so many invocations; with `repeat`, buffer of control words, as often as [`Control::Runs`] says. Phases of groups need [`MERGED_GROUP`] invocations.
+pub fn in_turn(phases: &[Phase], layout: &Layout, group: u32, repeat: Option<BufferId>) -> Module {
+    let calls = calls(phases, group);
+    let Some(control) = repeat else { return assemble(phases, layout, [1, 1], group, &calls) };
     // Read by one and handed to all: that way a compiler can see that all go through the loop, with its barriers, equally often.
     let runs = layout.load(control, Control::Runs.place());
     let body = format!(
-        "  if (lid == 0u) {{ runs = {runs}; }}\n  let count = workgroupUniformLoad(&runs);\n  for (var turn = 0u; turn < count; turn++) {{\n{}  storageBarrier();\n  }}\n",
-        in_turn(phases)
+        "  if (lid == 0u) {{ runs = {runs}; }}\n  let count = workgroupUniformLoad(&runs);\n  for (var turn = 0u; turn < count; turn++) {{\n{calls}  storageBarrier();\n  }}\n"
     );
-    let mut module = assemble(phases, layout, [1, 1], MERGED_GROUP, &body);
+    let mut module = assemble(phases, layout, [1, 1], group, &body);
     module.text.push_str("var<workgroup> runs: u32;\n");
     module.shared_bytes += 4;
     module
 }
 
 /// Calls of phases with barriers between them, for one workgroup.
-fn in_turn(phases: &[Phase]) -> String {
+fn calls(phases: &[Phase], group: u32) -> String {
     let mut body = String::new();
     for (i, phase) in phases.iter().enumerate() {
         if i > 0 {
@@ -105,9 +106,10 @@ fn in_turn(phases: &[Phase]) -> String {
         }
         let function = &phase.function;
         let _ = match phase.work {
-            Work::Items(count) if count <= u64::from(MERGED_GROUP) => writeln!(body, "  if (lid < {count}u) {{ {function}(lid); }}"),
+            Work::Items(count) if count == u64::from(group) => writeln!(body, "  {function}(lid);"),
+            Work::Items(count) if count < u64::from(group) => writeln!(body, "  if (lid < {count}u) {{ {function}(lid); }}"),
             Work::Items(count) => {
-                writeln!(body, "  for (var item = lid; item < {count}u; item += {MERGED_GROUP}u) {{ {function}(item); }}")
+                writeln!(body, "  for (var item = lid; item < {count}u; item += {group}u) {{ {function}(item); }}")
             }
             Work::Groups { count: 1, .. } => writeln!(body, "  {function}(0u, lid);"),
             Work::Groups { count, .. } => writeln!(body, "  for (var group = 0u; group < {count}u; group++) {{ {function}(group, lid); }}"),
@@ -118,9 +120,14 @@ fn in_turn(phases: &[Phase]) -> String {
 
 /// How many loop turns an invocation of a merged launch spends on a phase, or `None` where the phase cannot be part of one.
 pub fn merged_iterations(phase: &Phase) -> Option<u64> {
+    turns(phase, MERGED_GROUP)
+}
+
+/// As [`merged_iterations`], in a launch of so many invocations.
+pub fn turns(phase: &Phase, group: u32) -> Option<u64> {
     match phase.work {
-        Work::Items(count) => Some(count.div_ceil(u64::from(MERGED_GROUP)) * (phase.iterations + 1)),
-        Work::Groups { count, size: MERGED_GROUP } => Some(count * (phase.iterations + 1)),
+        Work::Items(count) => Some(count.div_ceil(u64::from(group)) * (phase.iterations + 1)),
+        Work::Groups { count, size } if size == group => Some(count * (phase.iterations + 1)),
         Work::Groups { .. } => None,
     }
 }

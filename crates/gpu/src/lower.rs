@@ -8,9 +8,10 @@ use std::collections::HashMap;
 use std::ops::Range;
 
 use noyau_compile::Plan;
-use noyau_compile::plan::{BufferId, Kernel, KernelKind};
+use noyau_compile::plan::{BufferId, BufferKind, Kernel, KernelKind};
 use noyau_shaders::{
-    Binding, Form, Heads, Layout, Means, Module, Phase, Rows, Scratch, Variant, Work, attention, beside, matmul, merged, merged_iterations, record, repeated, rows, scatter,
+    Binding, Form, Heads, Layout, MERGED_GROUP, Means, Module, Phase, Rows, Scratch, Variant, Work, attention, beside, in_turn, matmul,
+    merged_iterations, record, rows, scatter, turns,
 };
 use noyau_tensor::{DType, Error, Result};
 
@@ -143,7 +144,7 @@ impl Lowering<'_> {
             }
         }
         if let ([Pending { kernels, merged: Some(_), .. }], Some(keeping)) = (&pending[..], self.keeping)
-            && kernels.len() > 1
+            && (kernels.len() > 1 || self.changes_states(kernels[0]))
             && let Some(launch) = self.repeat(kernels, keeping)?
         {
             return Ok(vec![launch]);
@@ -185,7 +186,7 @@ impl Lowering<'_> {
             return Ok(None);
         }
         let (choice, layout, _) = self.prepare(&[i])?;
-        Ok(match self.phases(i, &choice[0], &layout)?[..] {
+        Ok(match self.phases(0, i, &choice[0], &layout)?[..] {
             [Phase { work: Work::Items(count), .. }] if count > 0 => Some(Beside::Items),
             [Phase { work: Work::Groups { count, size }, .. }] if count > 0 => Some(Beside::Groups(size)),
             _ => None,
@@ -216,7 +217,7 @@ impl Lowering<'_> {
             return Ok(None);
         }
         let (layout, _) = self.layout(&[i], &[]);
-        let phases = self.phases(i, &self.merged_choice(i), &layout)?;
+        let phases = self.phases(i, i, &self.merged_choice(i), &layout)?;
         let cost: Option<u64> = phases.iter().map(merged_iterations).sum();
         Ok(cost.filter(|&turns| turns <= self.target.merged_turns()))
     }
@@ -226,13 +227,43 @@ impl Lowering<'_> {
         let (layout, storages) = self.layout(run, &[]);
         let mut phases = Vec::new();
         for &i in run {
-            phases.extend(self.phases(i, &self.merged_choice(i), &layout)?);
+            phases.extend(self.phases(i, i, &self.merged_choice(i), &layout)?);
         }
         phases.retain(|p| !p.work.is_empty());
         if !phases.is_empty() {
-            launches.push(launch(merged(&phases, &layout), &layout, storages, &phases, run));
+            launches.push(launch(in_turn(&phases, &layout, self.group(&phases), None), &layout, storages, &phases, run));
         }
         Ok(())
+    }
+
+    fn changes_states(&self, i: usize) -> bool {
+        self.plan.kernels[i].writes().iter().any(|b| matches!(self.plan.buffers[b.0].kind, BufferKind::State(_)))
+    }
+
+    /// How many invocations do phases one after the other. Where shaders run on a CPU, some lanes at a time, lanes with nothing to do take as long as others, and so does the
+    /// last turn of a loop, in which there is nothing left: few invocations for small phases, more for larger ones.
+    fn group(&self, phases: &[Phase]) -> u32 {
+        /// Lanes that such drivers do at a time; more or less on some.
+        const LANES: u64 = 8;
+        let cost = |group: u32| -> Option<u64> {
+            let of = |phase: &Phase| {
+                let Work::Items(count) = phase.work else { return None };
+                let passes = if count <= u64::from(group) { 1 } else { count.div_ceil(u64::from(group)) + 1 };
+                // A barrier takes something for each of them too.
+                Some(u64::from(group).div_ceil(LANES) * (passes * (phase.iterations + 2) + 1))
+            };
+            phases.iter().map(of).sum()
+        };
+        let total = |group: u32| phases.iter().map(|p| turns(p, group)).sum::<Option<u64>>().unwrap_or(0);
+        let mut best = MERGED_GROUP;
+        if self.target.software {
+            for group in [128, 64, 32, 16, 8] {
+                if total(group) <= MERGED_TURNS && cost(group).zip(cost(best)).is_some_and(|(a, b)| a < b) {
+                    best = group;
+                }
+            }
+        }
+        best
     }
 
     /// The whole step in one workgroup, as often as the host says; `None` where that is not possible.
@@ -243,13 +274,16 @@ impl Lowering<'_> {
         }
         let mut phases = Vec::new();
         for &i in run {
-            phases.extend(self.phases(i, &self.merged_choice(i), &layout)?);
+            phases.extend(self.phases(i, i, &self.merged_choice(i), &layout)?);
         }
         phases.retain(|p| !p.work.is_empty());
-        let Some(turns) = phases.iter().map(merged_iterations).sum::<Option<u64>>().filter(|_| !phases.is_empty()) else { return Ok(None) };
+        let group = self.group(&phases);
+        let Some(turns) = phases.iter().map(|p| turns(p, group)).sum::<Option<u64>>().filter(|_| !phases.is_empty()) else {
+            return Ok(None);
+        };
         let mut all = phases.clone();
         all.push(record(&layout, keeping.control, &keeping.rings, true));
-        let mut launch = launch(repeated(&all, &layout, keeping.control), &layout, storages, &phases, run);
+        let mut launch = launch(in_turn(&all, &layout, group, Some(keeping.control)), &layout, storages, &phases, run);
         launch.most_runs = Some((REPEATED_TURNS / (turns + 1)).max(1) as u32);
         Ok(Some(launch))
     }
@@ -311,8 +345,9 @@ impl Lowering<'_> {
     fn spread(&self, kernels: &[usize], launches: &mut Vec<Launch>) -> Result<()> {
         let (choices, layout, storages) = self.prepare(kernels)?;
         let mut phases = Vec::new();
-        for (&i, choice) in kernels.iter().zip(&choices) {
-            phases.extend(self.phases(i, choice, &layout)?.into_iter().filter(|p| !p.work.is_empty()));
+        // Numbered within the launch, so that equal launches have one text and are compiled once.
+        for (number, (&i, choice)) in kernels.iter().zip(&choices).enumerate() {
+            phases.extend(self.phases(number, i, choice, &layout)?.into_iter().filter(|p| !p.work.is_empty()));
         }
         // A kernel's own phases follow each other; those of several kernels are one each.
         let together = if kernels.len() == 1 { 1 } else { phases.len().max(1) };
@@ -338,13 +373,14 @@ impl Lowering<'_> {
         }
     }
 
-    fn phases(&self, i: usize, choice: &Choice, layout: &Layout) -> Result<Vec<Phase>> {
+    /// A kernel's phases, whose functions bear a number.
+    fn phases(&self, number: usize, i: usize, choice: &Choice, layout: &Layout) -> Result<Vec<Phase>> {
         let Kernel { name, kind, .. } = &self.plan.kernels[i];
         match (kind, choice) {
-            (KernelKind::Loop(l), Choice::Rows(how)) => Ok(vec![rows(i, name, l, layout, *how)?]),
-            (KernelKind::Matmul(m), Choice::Matmul(variant)) => matmul(i, name, m, layout, *variant, self.means()),
-            (KernelKind::Scatter(s), Choice::Scatter(items)) => scatter(i, name, s, layout, *items),
-            (KernelKind::Attention(a), Choice::Attention(heads)) => attention(i, name, a, layout, *heads),
+            (KernelKind::Loop(l), Choice::Rows(how)) => Ok(vec![rows(number, name, l, layout, *how)?]),
+            (KernelKind::Matmul(m), Choice::Matmul(variant)) => matmul(number, name, m, layout, *variant, self.means()),
+            (KernelKind::Scatter(s), Choice::Scatter(items)) => scatter(number, name, s, layout, *items),
+            (KernelKind::Attention(a), Choice::Attention(heads)) => attention(number, name, a, layout, *heads),
             (KernelKind::Loop(_) | KernelKind::Matmul(_) | KernelKind::Scatter(_) | KernelKind::Attention(_), _) => {
                 Err(Error::Internal(format!("kernel {name} got another kind's variant")))
             }
