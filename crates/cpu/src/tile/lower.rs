@@ -4,14 +4,20 @@ use noyau_tensor::Result;
 
 use super::access::Form;
 use super::body::{Code, Kind, Nodes, Request, Sink};
-use super::program::{Pass, Program};
+use super::program::{Ahead, Pass, Program};
 use super::reduce::{Part, reduce_run};
 use super::shuffle::Shuffle;
 use super::step::{Extra, Operand, Run, Step, Target};
 use super::transfer;
 
 /// Elements of a tile: a few values of so many fit the first cache.
-const BLOCK: usize = 1024;
+const BLOCK: usize = 2048;
+/// Elements of a tile whose lines are reduced.
+const HIGH: usize = 1024;
+/// Results of at least so many elements are gone from the caches before anyone reads them: they are written past these.
+const STREAMED: usize = if cfg!(test) { 300 } else { 1 << 22 };
+/// Operands of at least so many elements are not in the first caches.
+const DISTANT: usize = if cfg!(test) { 100 } else { 1 << 15 };
 /// Rows of at most so many elements are kept in cache whole where they are gone through more than once.
 const WHOLE: usize = 8192;
 /// Columns of at most so many elements are in cache whole, and many of them side by side.
@@ -39,7 +45,26 @@ pub(crate) fn lower(request: &Request) -> Result<Program> {
     let elements = |form: Form| (if form.line { lines as f64 } else { 1.0 }) * if form.col { cols as f64 } else { 1.0 };
     let work: f64 = nodes.nodes.iter().map(|n| n.cost * elements(n.form)).sum();
     let stores: f64 = nodes.sinks.iter().map(|s| 0.05 * elements(s.domain)).sum();
-    Ok(Program { kind: split.kind, lines, cols, block, scratch: emit.memory.top, places: emit.places, cost: work + stores, ..program })
+    let streams = (0..nodes.sinks.len()).any(|i| emit.streams(i));
+    let (scratch, places) = (emit.memory.top, emit.places);
+    let ahead = ahead(&program, request, split.kind, (lines, cols), width);
+    Ok(Program { kind: split.kind, lines, cols, block, scratch, places, cost: work + stores, streams, ahead, ..program })
+}
+
+/// The loads that are from far away: what the next tile needs of them is fetched meanwhile.
+fn ahead(program: &Program, request: &Request, kind: Kind, (lines, cols): (usize, usize), width: usize) -> Vec<Ahead> {
+    let bodies = program.passes.iter().map(|pass| &pass.body).chain([&program.body]);
+    let mut found: Vec<Ahead> = Vec::new();
+    for step in bodies.flatten() {
+        let Extra::Pointer { operand, offset, line, col: 1 } = step.extra else { continue };
+        let far = request.limits.get(operand).is_some_and(|&len| len >= DISTANT);
+        let dense = lines == 1 || (line == cols as isize && width == cols);
+        let full = step.form.col && (step.form.line || lines == 1);
+        if far && full && kind != Kind::Lines && !found.iter().any(|a| a.operand == operand) {
+            found.push(Ahead { operand, offset, line, dense });
+        }
+    }
+    found
 }
 
 /// The pass of each node: reductions make a value for the pass after the one in which their operand is known.
@@ -69,13 +94,13 @@ fn blocks(kind: Kind, lines: usize, cols: usize, passes: usize) -> (bool, (usize
         Kind::Cols if cols <= BLOCK => (false, (beside(cols).min(lines.max(1)), cols)),
         Kind::Cols if passes > 1 && cols <= WHOLE => (false, (1, cols)),
         Kind::Cols => (true, (1, BLOCK)),
-        Kind::Lines if lines <= beside(cols.min(BLOCK)) => (false, (lines, cols.min(BLOCK))),
+        Kind::Lines if lines <= (HIGH / cols.clamp(1, HIGH)).max(1) => (false, (lines, cols.min(HIGH))),
         // Windows of a pooling.
-        Kind::Lines if lines <= FEW => (false, (lines, cols.min(4 * BLOCK / lines / 16 * 16))),
+        Kind::Lines if lines <= FEW => (false, (lines, cols.min(4 * HIGH / lines / 16 * 16))),
         Kind::Lines if passes > 1 && lines <= WHOLE / 64 => (false, (lines, cols.min(WHOLE / lines / 16 * 16))),
         Kind::Lines => {
-            let block = cols.clamp(1, BLOCK / 8);
-            (true, ((4 * BLOCK / block).min(lines), block))
+            let block = cols.clamp(1, HIGH / 8);
+            (true, ((4 * HIGH / block).min(lines), block))
         }
     }
 }
@@ -151,6 +176,7 @@ impl<'a> Emit<'a> {
                 && sink.access.in_place(node.form).is_some()
                 && !emit.loaded(sink.operand)
                 && emit.direct[sink.node].is_none()
+                && !emit.streams(i)
             {
                 emit.direct[sink.node] = Some(i);
             }
@@ -160,6 +186,17 @@ impl<'a> Emit<'a> {
 
     fn loaded(&self, operand: usize) -> bool {
         self.nodes.nodes.iter().any(|n| matches!(n.code, Code::Load { operand: o, .. } | Code::Gather { operand: o, .. } if o == operand))
+    }
+
+    /// Whether the sink is written past the caches.
+    fn streams(&self, sink: usize) -> bool {
+        let sink = &self.nodes.sinks[sink];
+        let far = self.request.limits.get(sink.operand).is_some_and(|&len| len >= STREAMED);
+        let runs = sink.domain.col && sink.inner == (self.kind != Kind::Map) && sink.access.in_place(sink.domain).is_some();
+        far && runs
+            && self.nodes.nodes[sink.node].form == sink.domain
+            && !self.loaded(sink.operand)
+            && transfer::streams(self.request.level)
     }
 
     /// Whether the node is a load that needs no copy.
@@ -303,16 +340,17 @@ impl<'a> Emit<'a> {
         }
     }
 
-    fn store(&self, sink: &Sink) -> Step {
+    fn store(&self, sink: &Sink, streams: bool) -> Step {
+        let run = if streams { transfer::stream(self.request.level) } else { transfer::store };
         let operands = [self.operand(sink.node), NO_OPERAND, NO_OPERAND];
         let extra = Extra::At { operand: sink.operand, access: Box::new(sink.access.clone()) };
-        Step { run: transfer::store, result: 0, form: sink.domain, target: Target::Scratch(0), operands, extra }
+        Step { run, result: 0, form: sink.domain, target: Target::Scratch(0), operands, extra }
     }
 
     fn stores(&self, inner: Option<bool>) -> Vec<Step> {
         let sinks = self.nodes.sinks.iter().enumerate();
         let wanted = sinks.filter(|(i, s)| inner.is_none_or(|inner| inner == s.inner) && self.direct[s.node] != Some(*i));
-        wanted.map(|(_, s)| self.store(s)).collect()
+        wanted.map(|(i, s)| self.store(s, self.streams(i))).collect()
     }
 
     fn is_uniform(&self, node: usize) -> bool {

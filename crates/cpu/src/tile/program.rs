@@ -20,6 +20,16 @@ pub(crate) struct Pass {
     pub(crate) end: Vec<Step>,
 }
 
+/// A load of neighbours from memory that is far: operand, the origin's place, and the step from line to line.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ahead {
+    pub(crate) operand: usize,
+    pub(crate) offset: isize,
+    pub(crate) line: isize,
+    /// Whether lines follow each other without gaps.
+    pub(crate) dense: bool,
+}
+
 /// A body ready to run.
 #[derive(Clone, Debug)]
 pub(crate) struct Program {
@@ -42,6 +52,10 @@ pub(crate) struct Program {
     pub(crate) places: usize,
     /// Nanoseconds for all of it, roughly.
     pub(crate) cost: f64,
+    /// Whether results are written past the caches.
+    pub(crate) streams: bool,
+    /// What is fetched for the next tile while one is worked on.
+    pub(crate) ahead: Vec<Ahead>,
 }
 
 impl Default for Program {
@@ -59,6 +73,8 @@ impl Default for Program {
             scratch: 0,
             places: 0,
             cost: 0.0,
+            streams: false,
+            ahead: Vec::new(),
         }
     }
 }
@@ -88,6 +104,35 @@ impl Program {
             Kind::Lines => false,
         };
         if by_lines { (true, self.lines, self.block.0.max(1)) } else { (false, self.cols, self.block.1.max(1)) }
+    }
+
+    /// Fetches part `number` of `parts` of what a tile loads from far away.
+    fn fetch(&self, operands: &[*mut u32], tile: &Tile, number: usize, parts: usize) {
+        let words = tile.lines * tile.cols;
+        let each = words.div_ceil(parts).next_multiple_of(LINE);
+        for ahead in self.ahead.iter().filter(|ahead| ahead.dense || tile.lines == 1) {
+            let first = ahead.offset + tile.l0 as isize * ahead.line + tile.c0 as isize;
+            let first = operands[ahead.operand].wrapping_offset(first);
+            for word in (number * each..((number + 1) * each).min(words)).step_by(LINE) {
+                prefetch(first.wrapping_add(word));
+            }
+        }
+    }
+
+    /// Runs the steps of a tile, and fetches what the next one needs.
+    ///
+    /// # Safety
+    /// As for [`Program::run`]; the tile is inside of the space and no larger than a block.
+    #[inline(always)]
+    unsafe fn tile(&self, steps: &[Step], env: &mut Env, tile: &Tile, next: Option<Tile>) {
+        let next = next.filter(|_| !self.ahead.is_empty() && steps.len() >= BUSY);
+        for (number, step) in steps.iter().enumerate() {
+            if let Some(next) = &next {
+                self.fetch(env.operands, next, number, steps.len());
+            }
+            // SAFETY: the steps were prepared for these operands and this scratch memory.
+            unsafe { (step.run)(step, env, tile) };
+        }
     }
 
     /// Runs the part `lines` x `cols` of the space; of a reduced direction it must be all.
@@ -144,11 +189,19 @@ impl Program {
                 let mut c0 = cols.start;
                 while c0 < cols.end {
                     let tile = Tile { l0, lines: n, c0, cols: bc.min(cols.end - c0) };
-                    all(&self.body, &mut env, &tile);
                     c0 += tile.cols;
+                    let next = if c0 < cols.end {
+                        Some(Tile { l0, lines: n, c0, cols: bc.min(cols.end - c0) })
+                    } else {
+                        let l0 = l0 + n;
+                        (l0 < lines.end).then(|| Tile { l0, lines: bl.min(lines.end - l0), c0: cols.start, cols: bc.min(cols.len()) })
+                    };
+                    // SAFETY: the caller's promise.
+                    unsafe { self.tile(&self.body, &mut env, &tile, next) };
                 }
                 l0 += n;
             }
+            self.end();
             return;
         }
         if self.kind == Kind::Lines {
@@ -181,8 +234,10 @@ impl Program {
                     let mut c0 = 0;
                     while c0 < self.cols {
                         let tile = Tile { l0, lines: n, c0, cols: bc.min(self.cols - c0) };
-                        all(&pass.body, &mut env, &tile);
                         c0 += tile.cols;
+                        let next = (c0 < self.cols).then(|| Tile { l0, lines: n, c0, cols: bc.min(self.cols - c0) });
+                        // SAFETY: the caller's promise.
+                        unsafe { self.tile(&pass.body, &mut env, &tile, next) };
                     }
                     all(&pass.end, &mut env, &row);
                 }
@@ -190,5 +245,33 @@ impl Program {
                 l0 += n;
             }
         }
+        self.end();
     }
+
+    /// Words written past the caches are seen by others only after this.
+    fn end(&self) {
+        #[cfg(target_arch = "x86_64")]
+        if self.streams {
+            // SAFETY: every x86-64 has it.
+            unsafe { std::arch::x86_64::_mm_sfence() };
+        }
+    }
+}
+
+/// Fewer steps than this leave memory no time of its own: the processor's prefetching does as well.
+const BUSY: usize = 5;
+
+/// Words of a cache line.
+const LINE: usize = 16;
+
+/// Brings a cache line to the second cache; the place need not be one of ours.
+#[inline(always)]
+fn prefetch(word: *const u32) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: a hint that never fails.
+    unsafe {
+        std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T1 }>(word.cast())
+    };
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = word;
 }

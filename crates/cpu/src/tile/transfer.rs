@@ -1,8 +1,9 @@
 //! Steps that move words between buffers and the scratch memory of a tile.
 
 use super::access::{Form, NOWHERE};
-use super::step::{Extra, Step};
+use super::step::{Extra, Run, Step};
 use super::{Env, Place, Tile};
+use crate::simd::Level;
 
 /// A load whose elements lie side by side: where they are is written down, nothing is copied.
 pub(crate) unsafe fn point(step: &Step, env: &mut Env, tile: &Tile) {
@@ -225,6 +226,89 @@ pub(crate) unsafe fn gather(step: &Step, env: &mut Env, tile: &Tile) {
             *word = found.map_or(0, |p| unsafe { *base.add(p) });
         }
     });
+}
+
+/// Whether the instruction set writes past the caches.
+pub(crate) fn streams(level: Level) -> bool {
+    level != Level::Base
+}
+
+/// As [`store`], for long results: past the caches, so that memory is not read before it is written.
+pub(crate) fn stream(level: Level) -> Run {
+    match level {
+        Level::Base => store,
+        #[cfg(target_arch = "x86_64")]
+        Level::V3 => x86::stream_v3,
+        #[cfg(target_arch = "x86_64")]
+        Level::V4 => x86::stream_v4,
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+mod x86 {
+    use std::arch::x86_64::{__m256i, __m512i, _mm256_loadu_si256, _mm256_stream_si256, _mm512_loadu_si512, _mm512_stream_si512};
+
+    use super::super::step::{Extra, Step};
+    use super::super::{Env, Tile};
+
+    pub(super) unsafe fn stream_v3(step: &Step, env: &mut Env, tile: &Tile) {
+        // SAFETY: the caller's promise; a step of this level is only made where there are the instructions.
+        unsafe { stream(step, env, tile, words_v3) }
+    }
+
+    pub(super) unsafe fn stream_v4(step: &Step, env: &mut Env, tile: &Tile) {
+        // SAFETY: as above.
+        unsafe { stream(step, env, tile, words_v4) }
+    }
+
+    #[target_feature(enable = "avx2")]
+    unsafe fn words_v3(from: *const u32, to: *mut u32, n: usize) {
+        // SAFETY: the caller's promise; the places are aligned.
+        unsafe { words::<8>(from, to, n, |from, to| _mm256_stream_si256(to.cast::<__m256i>(), _mm256_loadu_si256(from.cast()))) }
+    }
+
+    #[target_feature(enable = "avx512f")]
+    unsafe fn words_v4(from: *const u32, to: *mut u32, n: usize) {
+        // SAFETY: as above.
+        unsafe { words::<16>(from, to, n, |from, to| _mm512_stream_si512(to.cast::<__m512i>(), _mm512_loadu_si512(from.cast()))) }
+    }
+
+    /// `vector` copies `N` words to a place that is a multiple of their size.
+    ///
+    /// # Safety
+    /// There are `n` words, and room for them.
+    #[inline(always)]
+    unsafe fn words<const N: usize>(from: *const u32, to: *mut u32, n: usize, vector: impl Fn(*const u32, *mut u32)) {
+        let first = to.align_offset(4 * N).min(n);
+        let whole = first + (n - first) / N * N;
+        // SAFETY: the caller's promise.
+        let one = |i: usize| unsafe { *to.add(i) = *from.add(i) };
+        (0..first).for_each(one);
+        for i in (first..whole).step_by(N) {
+            vector(from.wrapping_add(i), to.wrapping_add(i));
+        }
+        (whole..n).for_each(one);
+    }
+
+    /// # Safety
+    /// As for [`super::super::step::Run`]; `words` copies.
+    unsafe fn stream(step: &Step, env: &mut Env, tile: &Tile, words: unsafe fn(*const u32, *mut u32, usize)) {
+        let Extra::At { operand, access } = &step.extra else { return };
+        let base = env.base(*operand);
+        let value = step.source(0, env);
+        let Some((line, col)) = access.affine() else { return };
+        let first = base.wrapping_offset(access.first(line, col, tile));
+        let lines = if step.form.line { tile.lines } else { 1 };
+        // SAFETY: the value has a word for each element; all places were found inside of the buffer when the plan was loaded.
+        unsafe {
+            if lines == 1 || (line == tile.cols as isize && value.line == line) {
+                return words(value.pointer, first, lines * tile.cols);
+            }
+            for l in 0..lines as isize {
+                words(value.pointer.offset(l * value.line), first.offset(l * line), tile.cols);
+            }
+        }
+    }
 }
 
 /// Writes a value to a buffer; the step's form is that of the places written.
