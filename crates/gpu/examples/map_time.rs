@@ -9,7 +9,7 @@ use std::time::Instant;
 use noyau_compile::plan::{Instr, Level};
 use noyau_compile::{Index, Plan};
 use noyau_gpu::{Gpu, Rows, Tuning};
-use noyau_tensor::{BinaryOp, DType, ReduceOp, Scalar, UnaryOp};
+use noyau_tensor::{Array, BinaryOp, DType, ReduceOp, Scalar, UnaryOp};
 use pollster::block_on;
 use support::{BodyBuilder, Builder, load, noise_array, of_rows, state, view};
 
@@ -29,7 +29,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
     let wanted = std::env::var("CASES").unwrap_or_default();
     // Name, plan, bytes read and written once.
-    let cases: [(&str, fn() -> Plan, usize); 14] = [
+    let cases: [(&str, fn() -> Plan, usize); 15] = [
         ("sgd with momentum, 401408", || momentum(401_408), 401_408 * 20),
         ("relu of [128, 512]", || relu(65_536), 65_536 * 8),
         ("relu of 2^24", || relu(1 << 24), 8 << 24),
@@ -43,6 +43,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         ("softmax of [4096, 4096]", || softmax(4096, 4096), 8 << 24),
         ("layer norm of [4096, 1024]", || layer_norm(4096, 1024), 8 << 22),
         ("sum of [1, 8192]", || columns(8192, 1), 4 << 13),
+        ("scatter of [2048, 64] to [2000, 64]", || scatter(2048, 2000, 64), 4 * (2 * 2048 + 2000) * 64),
         ("sum of rows of [2048, 8192]", || sums(2048, 8192), 4 << 24),
     ];
     for (name, plan, bytes) in cases {
@@ -213,5 +214,16 @@ fn layer_norm(rows: usize, length: usize) -> Plan {
     let result = body.push(Instr::Binary(BinaryOp::Add, scaled, b), F, inner);
     body.store(result, y, Index::identity(&shape));
     builder.looped("layer norm", &[rows], &[length], body.body);
+    builder.finish()
+}
+
+/// The gradient of an embedding.
+fn scatter(count: usize, size: usize, after: usize) -> Plan {
+    let mut builder = Builder::default();
+    let source = builder.input(&[count, after], F);
+    let index: Vec<u32> = (0..count * after).map(|i| ((i / after * 7919) % size) as u32).collect();
+    let index = builder.constant(Array::new([count, after], &index).expect("as many as the shape has"));
+    let target = builder.slot(&[size, after], F);
+    builder.scatter(source, index, target, [1, count, size, after]);
     builder.finish()
 }

@@ -63,13 +63,12 @@ impl Target {
     /// rows as it takes to occupy the device.
     fn columns(&self, rows: usize, length: usize) -> Rows {
         let fours = rows.div_ceil(4);
-        // A line of 128 bytes is 8 fours; more side by side, where there are enough to occupy the device even so.
-        let side = if fours >= 1 << 14 {
-            64
-        } else if fours >= 1 << 12 {
-            32
-        } else {
-            8
+        // A line of memory is 8 fours; more side by side where there are enough to occupy the device even so, fewer where there are few.
+        let side = match fours {
+            0..1024 => 4,
+            1024..4096 => 8,
+            4096..16384 => 32,
+            _ => 64,
         };
         let lanes = (256 / side).min(length.next_power_of_two()).max(2) as u32;
         Rows { lanes, group: 256, across: true, vec4: true, ..Rows::ALONE }
