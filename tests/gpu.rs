@@ -50,6 +50,107 @@ fn unfused_agrees_with_the_oracle() {
     });
 }
 
+/// Ways in which the rows of a loop can be shared out, as `NOYAU_ROWS` takes them. What a device lacks is done without.
+const WAYS: [&str; 7] = [
+    "alone",
+    "alone-vec4-keep",
+    "lanes-8x64-keep",
+    "lanes-32-vec4-keep-subgroup",
+    "lanes-256-vec4-keep-subgroup",
+    "across-8-vec4-keep",
+    "across-32",
+];
+
+/// This program again, with a way of computing asked for by name, on some tests: the environment belongs to the whole process.
+fn in_a_way(variable: &str, way: &str, cases: &str, tests: &[&str]) -> (bool, String) {
+    let program = std::env::current_exe().expect("the program that runs");
+    let mut command = std::process::Command::new(program);
+    command.args(tests).args(["--exact", "--test-threads=1"]).env(variable, way).env("NOYAU_CASE", cases);
+    let output = command.output().expect("runs");
+    let text = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+    (output.status.success(), text.concat())
+}
+
+const ON_EVERY_GPU: [&str; 4] = [
+    "lavapipe_agrees_with_the_oracle",
+    "swiftshader_agrees_with_the_oracle",
+    "mesa_gl_agrees_with_the_oracle",
+    "other_gpus_agree_with_the_oracle",
+];
+
+#[test]
+fn rows_done_in_every_way_agree_with_the_oracle() {
+    let _turn = gpus::turn();
+    for way in WAYS {
+        let (passed, text) = in_a_way("NOYAU_ROWS", way, "softmax|layer norm|batch norm|group norm|pooling|sum over", &ON_EVERY_GPU);
+        assert!(passed && text.contains("4 passed"), "{way}: {text}");
+    }
+}
+
+/// Variants of matrix products, as `NOYAU_MATMUL` takes them: every kind, every shape of tile, sums in parts. Where a device or a product cannot have one, it is
+/// done without.
+const VARIANTS: [&str; 24] = [
+    "registers-1x1",
+    "registers-4x4",
+    "registers-2x8",
+    "split-1x1-256",
+    "split-2x2-64",
+    "subgroup-8x1",
+    "subgroup-16x4",
+    "vector-1",
+    "vector-2",
+    "vector-8",
+    "tiled-128x128",
+    "tiled-128x128x8-double",
+    "tiled-128x64",
+    "tiled-64x128-double",
+    "tiled-64x64",
+    "tiled-64x64x8-double",
+    "tiled-64x32",
+    "tiled-32x64",
+    "tiled-32x128-double",
+    "tiled-32x32",
+    "tiled-32x32-k4",
+    "tiled-64x64x8-double-k16",
+    "coop-8-32x32",
+    "coop-16-64x64x32",
+];
+
+#[test]
+fn products_in_every_variant_agree_with_the_oracle() {
+    let _turn = gpus::turn();
+    // Compiling is what takes the time: each variant has one of these, in turn.
+    let cases = [
+        "matmul of|conv2d, two groups, strided|half f16 matmul [",
+        "conv2d, bias and relu|conv_transpose2d, two groups|half f16 matmul,",
+        "layer: attention, causal|conv2d, many channels|matmul, twice",
+    ];
+    for (v, variant) in VARIANTS.into_iter().enumerate() {
+        let (passed, text) = in_a_way("NOYAU_MATMUL", variant, cases[v % cases.len()], &ON_EVERY_GPU);
+        assert!(passed && text.contains("4 passed"), "{variant}: {text}");
+    }
+}
+
+#[test]
+fn a_variant_that_does_not_exist_is_told_which_do() {
+    if gpus::all().is_empty() {
+        return;
+    }
+    let _turn = gpus::turn();
+    let (passed, text) = in_a_way("NOYAU_MATMUL", "tiled-7x7", "no case", &["census"]);
+    assert!(!passed && text.contains("tiled-7x7") && text.contains("tiled-64x64") && text.contains("NOYAU_MATMUL"), "{text}");
+}
+
+#[test]
+fn a_way_that_does_not_exist_is_told_which_do() {
+    if gpus::all().is_empty() {
+        return;
+    }
+    let _turn = gpus::turn();
+    let (passed, text) = in_a_way("NOYAU_ROWS", "lanes-7", "no case", &["census"]);
+    assert!(!passed && text.contains("lanes-7") && text.contains("alone-vec4-keep") && text.contains("NOYAU_ROWS"), "{text}");
+}
+
 /// WGSL says nothing of NaN and infinity; noyau's functions do where a training that goes wrong must show it.
 #[test]
 fn what_has_no_value_is_not_a_number_on_any_gpu() {

@@ -207,8 +207,12 @@ impl Lowering<'_> {
 
     /// How long an invocation of a shared launch would be at a kernel; `None` when it should not share one.
     fn merged_cost(&self, i: usize) -> Result<Option<u64>> {
-        // A way that was asked for by hand is meant for every loop.
-        let by_hand = self.tuning.rows.is_some() && matches!(self.plan.kernels[i].kind, KernelKind::Loop(_));
+        // A way that was asked for by hand is meant for every loop, a variant for every product.
+        let by_hand = match self.plan.kernels[i].kind {
+            KernelKind::Loop(_) => self.tuning.rows.is_some(),
+            KernelKind::Matmul(_) => self.tuning.matmul.is_some(),
+            KernelKind::Scatter(_) | KernelKind::Attention(_) => false,
+        };
         if self.tuning.merge == Some(false)
             || by_hand
             || !self.storages([i]).iter().all(|&s| self.arenas[s])
