@@ -2,11 +2,12 @@
 
 use noyau_compile::Index;
 use noyau_compile::plan::{Body, Instr, Level as PlanLevel, ValueId};
-use noyau_tensor::{DType, Error, ReduceOp, Result};
+use noyau_tensor::{BinaryOp, DType, Error, ReduceOp, Result};
 
 use super::PRODUCT;
 use super::access::{Access, Form};
 use super::ops::{binary_cost, binary_run, cast_run, unary_cost, unary_run};
+use super::pair::pair;
 use super::step::{Extra, Philox, Run, Select, Spread, pick};
 use crate::simd::Level;
 
@@ -45,11 +46,20 @@ pub(crate) struct Split {
 #[derive(Clone, Debug)]
 pub(crate) enum Code {
     Const(u32),
-    Load { operand: usize, access: Access },
-    Gather { operand: usize, access: Access, stride: usize, len: usize },
+    Load {
+        operand: usize,
+        access: Access,
+    },
+    Gather {
+        operand: usize,
+        access: Access,
+        stride: usize,
+        len: usize,
+    },
     Place(Access),
     Valid(Access),
     Run(Run, Extra),
+    /// Of one operand, or of the products of two.
     Reduce(ReduceOp, DType),
 }
 
@@ -63,6 +73,8 @@ pub(crate) struct Node {
     pub(crate) inner: bool,
     /// Nanoseconds an element.
     pub(crate) cost: f64,
+    /// The function of two floats that it is.
+    pub(crate) of_two: Option<BinaryOp>,
 }
 
 /// A value's way to a buffer.
@@ -204,6 +216,7 @@ impl Request<'_> {
             let dtype_of = |id: ValueId| values[id.0].dtype;
             let mut form = args.iter().fold(Form::UNIFORM, |form, &a| form.join(result.nodes[a].form));
             let mut cost = 0.02;
+            let mut of_two = None;
             let code = match &value.instr {
                 Instr::Const(constant) => Code::Const(constant.to_word()),
                 Instr::Load { operand, index } => {
@@ -235,6 +248,7 @@ impl Request<'_> {
                         return Err(Error::Internal(format!("{} of {} and {}", op.name(), dtype_of(*a), dtype_of(*b))));
                     }
                     cost = binary_cost(*op, dtype_of(*a));
+                    of_two = dtype_of(*a).is_float().then_some(*op);
                     Code::Run(binary_run(*op, dtype_of(*a), self.level)?, Extra::None)
                 }
                 Instr::Where(..) => Code::Run(pick::<Select>(self.level), Extra::None),
@@ -284,7 +298,7 @@ impl Request<'_> {
             if reduced && !inner {
                 return Err(Error::Internal(format!("value {i} of a body varies along the row that it belongs to")));
             }
-            number[i] = result.push(Node { code, args, form, inner, cost });
+            number[i] = result.push(Node { code, args, form, inner, cost, of_two });
         }
         let full = self.full(split);
         for store in &self.body.stores {
@@ -319,7 +333,8 @@ impl Nodes {
         if let Some(known) = self.spread[node] {
             return known;
         }
-        let full = self.push(Node { code: Code::Run(pick::<Spread>(level), Extra::None), args: vec![node], form, inner, cost: 0.1 });
+        let full =
+            self.push(Node { code: Code::Run(pick::<Spread>(level), Extra::None), args: vec![node], form, inner, cost: 0.1, of_two: None });
         self.spread[node] = Some(full);
         full
     }
@@ -351,6 +366,55 @@ impl Nodes {
             number.push(new);
         }
         self.sinks = old.sinks;
+        self.sinks.iter_mut().for_each(|s| s.node = number[s.node]);
+    }
+
+    /// Makes one node of two where only the second needs the first.
+    pub(crate) fn pair_up(&mut self, kind: Kind, level: Level) {
+        let mut uses = vec![0; self.nodes.len()];
+        self.nodes.iter().flat_map(|n| &n.args).for_each(|&a| uses[a] += 1);
+        self.sinks.iter().for_each(|s| uses[s.node] += 1);
+        for i in 0..self.nodes.len() {
+            let (Some(second), &[left, right]) = (self.nodes[i].of_two, &self.nodes[i].args[..]) else { continue };
+            for (at, other, turned) in [(left, right, false), (right, left, true)] {
+                let (node, first) = (&self.nodes[i], &self.nodes[at]);
+                let fits = uses[at] == 1 && first.form == node.form && first.inner == node.inner && node.form != Form::UNIFORM;
+                let Some(run) = first.of_two.filter(|_| fits).and_then(|op| pair(op, second, turned, level)) else { continue };
+                let (args, cost) = (vec![first.args[0], first.args[1], other], first.cost);
+                let node = &mut self.nodes[i];
+                (node.code, node.args, node.of_two) = (Code::Run(run, Extra::None), args, None);
+                node.cost += cost;
+                self.nodes[at].of_two = None;
+                uses[at] = 0;
+                break;
+            }
+        }
+        for i in 0..self.nodes.len() {
+            let (Code::Reduce(ReduceOp::Sum, dtype), &[at]) = (&self.nodes[i].code, &self.nodes[i].args[..]) else { continue };
+            let products = &self.nodes[at];
+            let full = |&a: &usize| self.nodes[a].form == products.form;
+            let of_products = dtype.is_float() && products.of_two == Some(BinaryOp::Mul) && uses[at] == 1;
+            if of_products && kind == Kind::Cols && products.form.col && products.args.iter().all(full) {
+                self.nodes[i].args = products.args.clone();
+                uses[at] = 0;
+            }
+        }
+        self.drop_unused(&uses);
+    }
+
+    /// Takes out the nodes without uses that `pair_up` left, and gives the others new numbers.
+    fn drop_unused(&mut self, uses: &[usize]) {
+        let mut number = vec![usize::MAX; self.nodes.len()];
+        let mut kept = Vec::with_capacity(self.nodes.len());
+        for (i, mut node) in std::mem::take(&mut self.nodes).into_iter().enumerate() {
+            if uses[i] > 0 {
+                node.args.iter_mut().for_each(|a| *a = number[*a]);
+                number[i] = kept.len();
+                kept.push(node);
+            }
+        }
+        self.nodes = kept;
+        self.spread = vec![None; self.nodes.len()];
         self.sinks.iter_mut().for_each(|s| s.node = number[s.node]);
     }
 }

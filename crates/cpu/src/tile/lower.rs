@@ -3,7 +3,7 @@
 use noyau_tensor::Result;
 
 use super::access::Form;
-use super::body::{Code, Kind, Nodes, Request, Sink};
+use super::body::{Code, Kind, Node, Nodes, Request, Sink};
 use super::program::{Ahead, Pass, Program};
 use super::reduce::{Part, reduce_run};
 use super::shuffle::Shuffle;
@@ -40,6 +40,7 @@ pub(crate) fn lower(request: &Request) -> Result<Program> {
     if block.1 < SHORT && block.0 > 1 {
         nodes.spread_all(request.level, split.kind != Kind::Map);
     }
+    nodes.pair_up(split.kind, request.level);
     let mut emit = Emit::new(&nodes, request, split.kind, (lines, cols), block);
     let program = if staged { emit.staged(passes) } else { emit.single() };
     let elements = |form: Form| (if form.line { lines as f64 } else { 1.0 }) * if form.col { cols as f64 } else { 1.0 };
@@ -77,10 +78,15 @@ fn stages(nodes: &Nodes) -> Vec<usize> {
     stages
 }
 
+/// The pass in which all operands of a reduction are known.
+fn known(node: &Node, stages: &[usize]) -> usize {
+    node.args.iter().map(|&a| stages[a]).max().unwrap_or(0)
+}
+
 /// How often a row has to be gone through when nothing of it is kept.
 fn passes(nodes: &Nodes) -> usize {
     let stages = stages(nodes);
-    let reduced = nodes.nodes.iter().filter(|n| matches!(n.code, Code::Reduce(..))).map(|n| stages[n.args[0]]);
+    let reduced = nodes.nodes.iter().filter(|n| matches!(n.code, Code::Reduce(..))).map(|n| known(n, &stages));
     let stored = nodes.sinks.iter().filter(|s| s.inner).map(|s| stages[s.node]);
     reduced.chain(stored).max().unwrap_or(0) + 1
 }
@@ -311,7 +317,11 @@ impl<'a> Emit<'a> {
             Code::Valid(access) => (transfer::valid, Extra::At { operand: 0, access: boxed(access) }),
             Code::Run(run, extra) => (*run, extra.clone()),
             Code::Reduce(op, dtype) => {
-                let part = if self.kind == Kind::Lines { Part::Lines } else { Part::Cols };
+                let part = match (self.kind, n.args.len()) {
+                    (Kind::Lines, _) => Part::Lines,
+                    (_, 2) => Part::ColsOfProducts,
+                    _ => Part::Cols,
+                };
                 (reduce_run(*op, *dtype, &part, self.request.level), Extra::None)
             }
         };
@@ -394,10 +404,11 @@ impl<'a> Emit<'a> {
         let mut result = Vec::new();
         for stage in 0..passes {
             let reduces: Vec<usize> = (0..nodes.nodes.len())
-                .filter(|&i| matches!(nodes.nodes[i].code, Code::Reduce(..)) && self.stages[nodes.nodes[i].args[0]] == stage)
+                .filter(|&i| matches!(nodes.nodes[i].code, Code::Reduce(..)) && known(&nodes.nodes[i], &self.stages) == stage)
                 .collect();
             let mut needed = vec![false; nodes.nodes.len()];
-            reduces.iter().for_each(|&r| needed[nodes.nodes[r].args[0]] = true);
+            let reduced = || reduces.iter().flat_map(|&r| &nodes.nodes[r].args);
+            reduced().for_each(|&a| needed[a] = true);
             let last = stage + 1 == passes;
             if last {
                 nodes.sinks.iter().filter(|s| s.inner).for_each(|s| needed[s.node] = true);
@@ -411,7 +422,7 @@ impl<'a> Emit<'a> {
             self.uses.fill(0);
             which.iter().flat_map(|&i| &nodes.nodes[i].args).for_each(|&a| self.uses[a] += 1);
             // What is collected from or stored lives until the tile ends.
-            reduces.iter().for_each(|&r| self.uses[nodes.nodes[r].args[0]] += 1);
+            reduced().for_each(|&a| self.uses[a] += 1);
             if last {
                 nodes.sinks.iter().filter(|s| s.inner).for_each(|s| self.uses[s.node] += 1);
             }
@@ -425,9 +436,13 @@ impl<'a> Emit<'a> {
                 let at = self.memory.take(2 * self.words(form));
                 let (run, add) = (
                     |part: Part| reduce_run(op, dtype, &part, self.request.level),
-                    if self.kind == Kind::Lines { Part::AddLines } else { Part::AddCols },
+                    match (self.kind, nodes.nodes[r].args.len()) {
+                        (Kind::Lines, _) => Part::AddLines,
+                        (_, 2) => Part::AddColsOfProducts,
+                        _ => Part::AddCols,
+                    },
                 );
-                let from = self.operand(nodes.nodes[r].args[0]);
+                let from = self.operands(r);
                 start.push(Step {
                     run: run(Part::Start),
                     result: total,
@@ -436,14 +451,7 @@ impl<'a> Emit<'a> {
                     operands: [NO_OPERAND; 3],
                     extra: Extra::None,
                 });
-                collect.push(Step {
-                    run: run(add),
-                    result: total,
-                    form,
-                    target: Target::Scratch(at),
-                    operands: [from, NO_OPERAND, NO_OPERAND],
-                    extra: Extra::None,
-                });
+                collect.push(Step { run: run(add), result: total, form, target: Target::Scratch(at), operands: from, extra: Extra::None });
                 let (run, total) = (run(Part::Finish), Operand { value: total, form });
                 end.push(Step {
                     run,

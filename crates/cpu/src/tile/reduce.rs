@@ -1,6 +1,6 @@
 //! Reductions of a tile's lines or columns, in a fixed order that depends on shapes only.
 //!
-//! Sums of floats: 32 partial sums over at most 1,024 elements (or 32 lines), and f64 above that; so the error stays near that of pairwise summation.
+//! Sums of floats (and of products of two): 32 partial sums over at most 1,024 elements (or 32 lines), and f64 above that; so the error stays near that of pairwise summation.
 
 use noyau_tensor::{DType, ReduceOp};
 
@@ -73,6 +73,9 @@ pub(crate) enum Part {
     AddCols,
     /// Adds a tile's lines to what is collected.
     AddLines,
+    /// As `Cols` and `AddCols`, of the products of two operands; sums of floats only.
+    ColsOfProducts,
+    AddColsOfProducts,
     /// What is collected becomes the value.
     Finish,
 }
@@ -101,6 +104,8 @@ fn part_run<F: Fold>(part: &Part, level: Level) -> Run {
         Part::Start => pick::<Start<F>>(level),
         Part::AddCols => pick::<AddCols<F>>(level),
         Part::AddLines => pick::<AddLines<F>>(level),
+        Part::ColsOfProducts => pick::<ColsOfProducts<F>>(level),
+        Part::AddColsOfProducts => pick::<AddColsOfProducts<F>>(level),
         Part::Finish => pick::<Finish<F>>(level),
     }
 }
@@ -136,6 +141,52 @@ fn fold_slice<F: Fold>(x: &[F::T]) -> F::Wide {
         total = F::collect(total, F::widen(lanes[0]));
     }
     total
+}
+
+/// The sum of products, rounded as if these were written down before [`fold_slice`].
+#[inline(always)]
+fn fold_products(x: &[f32], y: &[f32]) -> f64 {
+    if x.len() < LANES {
+        return x.iter().zip(y).fold(0.0, |sum: f32, (x, y)| sum + x * y).into();
+    }
+    let mut total = 0.0;
+    for (x, y) in x.chunks(BLOCK).zip(y.chunks(BLOCK)) {
+        let mut lanes = [0.0f32; LANES];
+        let ((x, x_rest), (y, y_rest)) = (x.as_chunks::<LANES>(), y.as_chunks::<LANES>());
+        for (x, y) in x.iter().zip(y) {
+            // Apart from the sums, or neither becomes vectors.
+            let mut products = *x;
+            for i in 0..LANES {
+                products[i] *= y[i];
+            }
+            for i in 0..LANES {
+                lanes[i] += products[i];
+            }
+        }
+        for ((lane, x), y) in lanes.iter_mut().zip(x_rest).zip(y_rest) {
+            *lane += x * y;
+        }
+        let mut width = LANES / 2;
+        while width > 0 {
+            for i in 0..width {
+                lanes[i] += lanes[i + width];
+            }
+            width /= 2;
+        }
+        total += f64::from(lanes[0]);
+    }
+    total
+}
+
+/// Line `l` of an operand of floats.
+///
+/// # Safety
+/// The operand has the line, `cols` elements long.
+#[inline(always)]
+unsafe fn floats<'a>(env: &Env, step: &Step, operand: usize, l: usize, cols: usize) -> &'a [f32] {
+    let place = env.places[step.operands[operand].value];
+    // SAFETY: the caller's promise.
+    unsafe { std::slice::from_raw_parts(place.pointer.offset(l as isize * place.line).cast(), cols) }
 }
 
 /// Columns of lines combined, a group of neighbours at a time, and given to `put`.
@@ -257,6 +308,29 @@ parts! {
         let put = |c: usize, part: F::Wide| unsafe { *total.add(c) = F::collect(*total.add(c), part) };
         // SAFETY: the operand has the tile's lines and columns.
         unsafe { fold_lines::<F>(from.pointer.cast(), from.line, tile.lines, tile.cols, put) };
+    }
+
+    /// Both operands are full.
+    ColsOfProducts, |step, env, tile| {
+        let target = step.target(env, tile);
+        for l in 0..tile.lines {
+            // SAFETY: the program gave all values room for the tile.
+            unsafe {
+                let (x, y) = (floats(env, step, 0, l, tile.cols), floats(env, step, 1, l, tile.cols));
+                *target.pointer.add(l).cast() = fold_products(x, y) as f32;
+            }
+        }
+    }
+
+    AddColsOfProducts, |step, env, tile| {
+        let total = env.places[step.result].pointer.cast::<f64>();
+        for l in 0..tile.lines {
+            // SAFETY: the operands have the tile's lines and columns, the collected values its lines.
+            unsafe {
+                let (x, y) = (floats(env, step, 0, l, tile.cols), floats(env, step, 1, l, tile.cols));
+                *total.add(l) += fold_products(x, y);
+            }
+        }
     }
 
     /// The operand is what was collected.
