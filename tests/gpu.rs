@@ -65,10 +65,19 @@ const WAYS: [&str; 7] = [
 fn in_a_way(variable: &str, way: &str, cases: &str, tests: &[&str]) -> (bool, String) {
     let program = std::env::current_exe().expect("the program that runs");
     let mut command = std::process::Command::new(program);
-    command.args(tests).args(["--exact", "--test-threads=1"]).env(variable, way).env("NOYAU_CASE", cases);
+    command.args(tests).args(["--exact", "--test-threads=1", "--nocapture"]).env(variable, way).env("NOYAU_CASE", cases);
     let output = command.output().expect("runs");
     let text = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
     (output.status.success(), text.concat())
+}
+
+/// Fails where a run on every GPU did not pass, or tried fewer than `least` cases on each.
+fn passed(way: &str, (passed, text): (bool, String), least: usize) {
+    let before = |line: &str| line.split(" tried").next()?.rsplit(' ').next()?.parse::<usize>().ok();
+    let tried: usize = text.lines().filter(|line| line.contains(" tried")).filter_map(before).sum();
+    // A part of the list that no case belongs to would pass as well.
+    let enough = tried >= least * gpus::all().len();
+    assert!(passed && enough && text.contains("4 passed"), "{way}, {tried} cases: {text}");
 }
 
 const ON_EVERY_GPU: [&str; 4] = [
@@ -82,8 +91,7 @@ const ON_EVERY_GPU: [&str; 4] = [
 fn rows_done_in_every_way_agree_with_the_oracle() {
     let _turn = gpus::turn();
     for way in WAYS {
-        let (passed, text) = in_a_way("NOYAU_ROWS", way, "softmax|layer norm|batch norm|group norm|pooling|sum over", &ON_EVERY_GPU);
-        assert!(passed && text.contains("4 passed"), "{way}: {text}");
+        passed(way, in_a_way("NOYAU_ROWS", way, "softmax|layer norm|batch norm|group norm|pooling|sum over", &ON_EVERY_GPU), 50);
     }
 }
 
@@ -126,8 +134,7 @@ fn products_in_every_variant_agree_with_the_oracle() {
         "layer: attention, causal|conv2d, many channels|matmul, twice",
     ];
     for (v, variant) in VARIANTS.into_iter().enumerate() {
-        let (passed, text) = in_a_way("NOYAU_MATMUL", variant, cases[v % cases.len()], &ON_EVERY_GPU);
-        assert!(passed && text.contains("4 passed"), "{variant}: {text}");
+        passed(variant, in_a_way("NOYAU_MATMUL", variant, cases[v % cases.len()], &ON_EVERY_GPU), 1);
     }
 }
 
