@@ -75,7 +75,7 @@ fn many_runs_give_the_bits_of_as_many_single_ones() {
         for (name, make) in STEPS {
             let what = format!("{name} on {device:?}");
             let (mut single, mut many) = (make(&device), make(&device));
-            let large = if name == "wide" { 21 } else { 600 };
+            let large = if name == "wide" { 21 } else { 300 };
             let mut losses = Vec::new();
             for count in [0, 1, 2, large] {
                 for _ in 0..count {
@@ -193,7 +193,8 @@ fn a_small_step_takes_few_launches() {
         assert_eq!(tiny.step.launches(), 1, "{}", tiny.step.describe());
         tiny.step.launch_many(100).unwrap();
         let cost = tiny.step.host_cost();
-        assert_eq!((cost.submissions, cost.dispatches), (1, 1), "{device:?}");
+        // In a loop on the device; software drivers bear fewer turns of it.
+        assert!(cost.submissions <= 2 && cost.dispatches <= 4, "{device:?}: {cost:?}");
     }
 }
 

@@ -96,3 +96,44 @@ fn progress_reaches_the_end_of_each_epoch() {
     assert!(seen.contains(&(1, 6, 6)) && seen.contains(&(2, 6, 6)), "{seen:?}");
     assert_eq!(epochs, [1, 2]);
 }
+
+/// A network with random numbers of its own, and a rate that changes.
+fn changing(device: Device) -> Trainer {
+    let model = Sequential::new().then(Flatten).then(Linear::new(6, 8)).then(Tanh).then(Dropout(0.2)).then(Linear::new(8, 3));
+    Trainer::new(device, model).loss(cross_entropy).optimizer(Adam::new(Schedule::cosine(0.02, 0.001, 100))).seed(7)
+}
+
+#[test]
+fn steps_submitted_together_leave_the_bits_of_single_ones() {
+    for device in devices() {
+        let run = |single: bool| {
+            let mut trainer = changing(device.clone());
+            // A step that is checked runs by itself.
+            trainer.session().unwrap().check_finite(single);
+            let data = bytes();
+            let history = trainer.fit(&data, Fit::epochs(30).batch_size(16).resident(true)).unwrap();
+            let probe = data.batch(&[0, 1, 2]).unwrap().x;
+            let losses: Vec<u64> = history.epochs.iter().map(|e| e.train_loss.to_bits()).collect();
+            (losses, trainer.predict(&probe).unwrap().words().to_vec())
+        };
+        assert_eq!(run(false), run(true), "{device:?}");
+    }
+}
+
+#[test]
+fn a_step_among_many_that_fails_is_named() {
+    for device in devices() {
+        // Sample 61 is infinite; in the order of the first epoch it comes at some step, which the message must name.
+        let mut x = vec![0.5f32; 90 * 2];
+        x[61 * 2] = f32::INFINITY;
+        let y: Vec<u32> = (0..90).map(|i| i % 3).collect();
+        let data = Dataset::new(&Array::new([90, 2], &x).unwrap(), &Array::new([90], &y).unwrap()).unwrap();
+        let order = Loader::new(&data, 8).unwrap().shuffle(7).order(0);
+        let step = order.iter().position(|&i| i == 61).unwrap() / 8 + 1;
+        for resident in [false, true] {
+            let mut trainer = Trainer::new(device.clone(), Linear::new(2, 3)).loss(cross_entropy).optimizer(Sgd::new(0.1)).seed(7);
+            let error = trainer.fit(&data, Fit::epochs(2).batch_size(8).resident(resident)).unwrap_err().to_string();
+            assert!(error.contains(&format!("at step {step} of epoch 1")), "{device:?}, resident {resident}: {error}");
+        }
+    }
+}
