@@ -160,6 +160,22 @@ impl Kernel {
         Ok(Loaded { step, cost, session, operands })
     }
 
+    /// The work of a run on a device, without loading it there.
+    pub fn cost(&self, device: &Device) -> anyhow::Result<Cost> {
+        let empty = |o: &Operand| {
+            let dtype = match (o.fill, o.half) {
+                (Fill::Below(_), _) => DType::U32,
+                (_, true) => DType::F16,
+                (_, false) => DType::F32,
+            };
+            Param::from_state(noyau::tensor::State::new("operand", &o.shape[..], dtype, Init::Full(Scalar::new(0.0, dtype))))
+        };
+        let operands: Vec<Param> = self.operands.iter().map(empty).collect();
+        let step = Session::new(Device::cpu()).compile([], |[]| (self.expression)(&operands)).with_context(|| self.name.clone())?;
+        let cost = cost::of_plan(step.plan(), &device.limits());
+        Ok(Cost { flops: self.flops.unwrap_or(cost.flops), ..cost })
+    }
+
     /// The unit of its rate, and how much of it a run has.
     pub fn amount(&self, cost: &Cost) -> (&'static str, f64) {
         match self.rate {
@@ -224,6 +240,14 @@ mod tests {
         for kernel in &kernels {
             assert!(kernel.name.starts_with(kernel.family), "{}", kernel.name);
             assert!((1..=6).all(|i| !kernel.name.contains(&format!("w{i}"))), "{}", kernel.name);
+        }
+    }
+
+    #[test]
+    fn every_expression_compiles_and_has_work() {
+        for kernel in all().iter().chain(&crate::workloads::kernels()).filter(|k| !k.large) {
+            let cost = kernel.cost(&Device::cpu()).unwrap();
+            assert!(cost.bytes > 0.0 && kernel.amount(&cost).1 > 0.0, "{}: {cost:?}", kernel.name);
         }
     }
 

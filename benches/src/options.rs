@@ -39,7 +39,7 @@ pub struct Options {
     #[arg(long)]
     pub launches: bool,
     /// A folder with the four files of MNIST
-    #[arg(long, value_name = "DIR", default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/data/mnist"), hide_default_value = true)]
+    #[arg(long, value_name = "DIR", default_value = crate::workloads::DATA, hide_default_value = true)]
     pub data: PathBuf,
     /// Measures what only a fresh process can tell (the report starts these itself): a workload's first step, or its peak memory
     #[arg(long, hide = true, value_name = "NAME")]

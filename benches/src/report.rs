@@ -66,8 +66,9 @@ pub fn run(options: &Options) -> anyhow::Result<bool> {
     Ok(well)
 }
 
-/// Steps over which the host's time is taken: many enough to be submitted together where they can be.
-const HOST_STEPS: usize = 64;
+/// Steps of one call over which the host's time is taken, and how many such calls: each waited for, so that none waits for the device.
+const HOST_STEPS: usize = 4;
+const HOST_CALLS: usize = 16;
 
 struct Report<'a> {
     options: &'a Options,
@@ -202,7 +203,7 @@ impl Report<'_> {
         let cost = training.cost;
         self.figure(bench, name, times, ("samples/s", batch as f64), &cost, (false, by_device))?;
         let before = training.step.host_cost();
-        training.run(HOST_STEPS)?;
+        (0..HOST_CALLS).try_for_each(|_| training.run(HOST_STEPS))?;
         self.launches(bench, &mut training.step, before)
     }
 
@@ -227,11 +228,11 @@ impl Report<'_> {
             self.figure(bench, TINY[1], times, ("steps/s", 1.0), &cost, (false, None))?;
         }
         let before = tiny.step.host_cost();
-        tiny.run(HOST_STEPS)?;
+        (0..HOST_CALLS).try_for_each(|_| tiny.run(HOST_STEPS))?;
         self.launches(bench, &mut tiny.step, before)
     }
 
-    /// What a step's launches are, and what they cost the host: [`HOST_STEPS`] steps were run since it had cost `before`.
+    /// What a step's launches are, and what they cost the host: [`HOST_CALLS`] times [`HOST_STEPS`] steps were run since it had cost `before`.
     fn launches(&self, bench: &Bench, step: &mut CompiledStep, before: HostCost) -> anyhow::Result<()> {
         let (count, kernels) = (step.launches(), step.plan().kernels.len());
         let mut text = format!("    {count} launches a step, of {kernels} kernels");
@@ -239,9 +240,11 @@ impl Report<'_> {
         let (dispatches, submissions) = (after.dispatches - before.dispatches, after.submissions - before.submissions);
         if dispatches > 0 {
             let host = after.seconds - before.seconds;
-            let (a_step, a_dispatch) = (host / HOST_STEPS as f64, host / dispatches as f64);
+            let (a_step, a_dispatch) = (host / (HOST_CALLS * HOST_STEPS) as f64, host / dispatches as f64);
             text += &format!(
-                "; {HOST_STEPS} steps at a time in {dispatches} dispatches, {submissions} submissions; host time {} a step, {} a dispatch",
+                "; {HOST_STEPS} steps at a time take {} dispatches in {} submissions and the host {} a step, {} a dispatch",
+                table::number(dispatches as f64 / HOST_CALLS as f64),
+                table::number(submissions as f64 / HOST_CALLS as f64),
                 table::seconds(a_step),
                 table::seconds(a_dispatch)
             );

@@ -31,6 +31,9 @@ pub fn kernels() -> Vec<Kernel> {
     list
 }
 
+/// The folder of MNIST in this repository.
+pub const DATA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/data/mnist");
+
 /// The trainings whose rates are workloads: W2 and W3 by batch.
 pub const RATES: [(&str, Network, usize); 3] =
     [("w2-b128-rate", Network::Mlp, 128), ("w2-b1024-rate", Network::Mlp, 1024), ("w3-b128-rate", Network::Cnn, 128)];
