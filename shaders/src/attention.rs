@@ -27,7 +27,7 @@ pub enum Heads {
     },
     /// A workgroup of `group` invocations, `lanes` to a row, walks over the others in tiles of `tile` rows in workgroup memory.
     Tiles {
-        /// How many invocations share a row's features: 1, 2 or 4.
+        /// How many invocations share a row's features.
         lanes: u32,
         /// Rows of a tile, a multiple of 4.
         tile: u32,

@@ -5,6 +5,7 @@
 #![allow(dead_code)] // Each file of tests uses a part of it.
 
 mod arrange;
+mod attention;
 mod composite;
 mod convolution;
 mod data;
@@ -195,7 +196,7 @@ impl List {
     }
 }
 
-/// All cases; with `NOYAU_CASE` set, those whose name contains it.
+/// All cases; with `NOYAU_CASE` set, those whose name contains it, or one of its parts between `|`.
 pub fn all() -> Vec<Case> {
     let mut list = List::default();
     elementwise::cases(&mut list);
@@ -209,6 +210,7 @@ pub fn all() -> Vec<Case> {
     composite::cases(&mut list);
     convolution::cases(&mut list);
     layers::cases(&mut list);
+    attention::cases(&mut list);
     many::cases(&mut list);
     special::cases(&mut list);
     arrange::cases(&mut list);
@@ -222,7 +224,7 @@ pub fn all() -> Vec<Case> {
     half::cases(&mut list);
     let mut cases = list.0;
     if let Ok(part) = std::env::var("NOYAU_CASE") {
-        cases.retain(|case| case.name.contains(&part));
+        cases.retain(|case| part.split('|').any(|part| case.name.contains(part)));
     }
     cases
 }

@@ -7,8 +7,10 @@ use super::{Heads, in_fours};
 use crate::text::{Sum, Text, all};
 use crate::{Layout, Phase, Shared, Work};
 
-/// Rows that are walked over at a time: one rescaling forward, and loads that wait together.
+/// Rows that are walked over at a time: one rescaling forward, and loads that wait together. Where each row is many loads, software drivers, that write each of
+/// them for every lane, take seconds to compile more than one.
 const STEP: usize = 4;
+const SHORT: usize = 16;
 
 /// An operand of one side: `[rows, features]`.
 #[derive(Clone)]
@@ -56,6 +58,7 @@ struct Printer<'a> {
     sizes: [usize; 2],
     /// Whether queries are owned.
     queries: bool,
+    step: usize,
 }
 
 #[expect(clippy::too_many_arguments, reason = "what a phase is made of")]
@@ -80,7 +83,8 @@ pub(super) fn phase(
     let sizes = if queries { [a.n, a.m] } else { [a.m, a.n] };
     let products = if slopes { vec![0, 1] } else { vec![0] };
     let own = own.into_iter().take(products.len()).collect();
-    let printer = Printer { a, layout, own, walked, sums: &sums, totals, products, heads, sizes, queries };
+    let step = if matches!(heads, Heads::Rows { .. }) && a.d.max(a.e) > SHORT { 1 } else { STEP };
+    let printer = Printer { a, layout, own, walked, sums: &sums, totals, products, heads, sizes, queries, step };
     let (body, work, iterations, shared) = match heads {
         Heads::Rows { rows } => printer.rows(rows as usize),
         Heads::Tiles { tile, group, .. } => printer.tiles(tile as usize, group as usize),
@@ -195,11 +199,11 @@ impl Printer<'_> {
         terms.join(" + ")
     }
 
-    /// What scores and gradients of weights become, for owned rows `..rows` and walked rows `j..j + STEP`, of which `jc<u>` are the places within the matrix:
+    /// What scores and gradients of weights become, for owned rows `..rows` and walked rows `j..j + step`, of which `jc<u>` are the places within the matrix:
     /// from `s<r>_<u>` and `p<r>_<u>` to `w<r>_<u>` and `t<r>_<u>`.
     fn weigh(&self, text: &mut Text, rows: usize, whole: bool) {
         let a = self.a;
-        for (r, u) in (0..rows).flat_map(|r| (0..STEP).map(move |u| (r, u))) {
+        for (r, u) in (0..rows).flat_map(|r| (0..self.step).map(move |u| (r, u))) {
             let (query, key) = if self.queries { (format!("i{r}"), format!("jc{u}")) } else { (format!("jc{u}"), format!("i{r}")) };
             let mut score = format!("s{r}_{u} * {:?}f", a.scale);
             let mut open = Vec::new();
@@ -241,15 +245,17 @@ impl Printer<'_> {
         if let Sums::Means { .. } = self.sums {
             let any = a.causal || !a.masks.is_empty() || !whole;
             for r in 0..rows {
-                text.line(format!("let top{r} = max(max(max(x{r}_0, x{r}_1), max(x{r}_2, x{r}_3)), most{r});"));
+                let top = (0..self.step).fold(format!("most{r}"), |top, u| format!("max({top}, x{r}_{u})"));
+                text.line(format!("let top{r} = {top};"));
                 text.line(format!("let less{r} = exp(max(most{r} - top{r}, -100f));"));
                 text.line(format!("most{r} = top{r};"));
-                for u in 0..STEP {
+                for u in 0..self.step {
                     let weight = format!("exp(max(x{r}_{u} - top{r}, -100f))");
                     let weight = if any { format!("select(0f, {weight}, x{r}_{u} > -1e30f)") } else { weight };
                     text.line(format!("let w{r}_{u} = {weight};"));
                 }
-                text.line(format!("sum{r} = sum{r} * less{r} + ((w{r}_0 + w{r}_1) + (w{r}_2 + w{r}_3));"));
+                let weights: Vec<String> = (0..self.step).map(|u| format!("w{r}_{u}")).collect();
+                text.line(format!("sum{r} = sum{r} * less{r} + ({});", weights.join(" + ")));
             }
         }
     }
@@ -262,7 +268,8 @@ impl Printer<'_> {
                 let sum = format!("acc{}{r}_{f}", total.name);
                 let less = if matches!(self.sums, Sums::Means { .. }) { format!("{sum} * less{r}") } else { sum.clone() };
                 let term = |u: usize| format!("{times}{r}_{u} * {side}{u}_{f}");
-                text.line(format!("{sum} = {less} + (({} + {}) + ({} + {}));", term(0), term(1), term(2), term(3)));
+                let terms: Vec<String> = (0..self.step).map(term).collect();
+                text.line(format!("{sum} = {less} + ({});", terms.join(" + ")));
             }
         }
     }
@@ -303,7 +310,7 @@ impl Printer<'_> {
     /// The numbers of walked queries that weights are made with.
     fn walked_rows(&self, text: &mut Text) {
         let Sums::Keys { rows: (lse, delta), .. } = self.sums else { return };
-        for u in 0..STEP {
+        for u in 0..self.step {
             let at = format!("z * {}u + jc{u}", self.a.n);
             text.line(format!("let lse_{u} = {};", self.layout.load(*lse, &at)));
             if self.products.contains(&1) {
@@ -340,18 +347,19 @@ impl Printer<'_> {
             text.line(format!("let i{r} = {at};"));
             self.declare(&mut text, r);
         }
-        let whole = walked.is_multiple_of(STEP);
-        let [start, end] = self.walk("first", rows, STEP);
+        let whole = walked.is_multiple_of(self.step);
+        let step = self.step;
+        let [start, end] = self.walk("first", rows, step);
         text.line(format!("let end = {end};"));
-        text.open(format!("for (var j = {start}; j < end; j += {STEP}u) {{"));
-        for u in 0..STEP {
+        text.open(format!("for (var j = {start}; j < end; j += {step}u) {{"));
+        for u in 0..self.step {
             let at = if whole { format!("j + {u}u") } else { format!("min(j + {u}u, {}u)", walked - 1) };
             text.line(format!("let jc{u} = {at};"));
         }
         for i in self.needed() {
             let side = &self.walked[i];
             let name = side.name;
-            for u in 0..STEP {
+            for u in 0..self.step {
                 text.line(format!("let at_{name}_{u} = {};", self.row(side.matrix, &format!("jc{u}"))));
                 (0..self.held(side)).for_each(|f| {
                     let value = self.load(side, &format!("at_{name}_{u}"), &f.to_string());
@@ -360,7 +368,7 @@ impl Printer<'_> {
             }
         }
         self.walked_rows(&mut text);
-        for (r, u) in (0..rows).flat_map(|r| (0..STEP).map(move |u| (r, u))) {
+        for (r, u) in (0..rows).flat_map(|r| (0..self.step).map(move |u| (r, u))) {
             for &side in &self.products {
                 text.line(format!("let {}{r}_{u} = {};", ["s", "p"][side], self.product(side, r, u)));
             }
@@ -377,7 +385,7 @@ impl Printer<'_> {
                 text.close();
             }
         }
-        (text, Work::Items((self.a.batch * blocks) as u64), walked.div_ceil(STEP) as u64, Vec::new())
+        (text, Work::Items((self.a.batch * blocks) as u64), walked.div_ceil(self.step) as u64, Vec::new())
     }
 
     /// A workgroup together.
@@ -415,7 +423,7 @@ impl Printer<'_> {
             text.close();
         }
         text.line("workgroupBarrier();");
-        let whole = walked.is_multiple_of(tile);
+        let (whole, step) = (walked.is_multiple_of(tile), self.step);
         let vectors = |text: &mut Text, i: usize, u: usize, row: &str| {
             let side = &self.walked[i];
             let held = self.held(side) * lanes;
@@ -437,19 +445,19 @@ impl Printer<'_> {
             text.close();
             text.line("workgroupBarrier();");
         }
-        text.open(format!("for (var c = 0u; c < {tile}u; c += {STEP}u) {{"));
+        text.open(format!("for (var c = 0u; c < {tile}u; c += {step}u) {{"));
         text.line("let j = tile + c;");
-        for u in 0..STEP {
+        for u in 0..self.step {
             let at = if whole { format!("j + {u}u") } else { format!("min(j + {u}u, {}u)", walked - 1) };
             text.line(format!("let jc{u} = {at};"));
         }
         for i in self.needed() {
             let added = self.totals.iter().any(|total| total.side == i);
             if lanes == 1 || added {
-                (0..STEP).for_each(|u| vectors(&mut text, i, u, &format!("c + {u}u")));
+                (0..self.step).for_each(|u| vectors(&mut text, i, u, &format!("c + {u}u")));
             }
         }
-        for (u, &i) in (0..STEP).flat_map(|u| self.products.iter().map(move |i| (u, i))) {
+        for (u, &i) in (0..self.step).flat_map(|u| self.products.iter().map(move |i| (u, i))) {
             let name = ["s", "p"][i];
             if lanes == 1 {
                 text.line(format!("let {name}0_{u} = {};", self.product(i, 0, u)));
@@ -466,7 +474,7 @@ impl Printer<'_> {
         text.open(format!("if (first + mine < {own}u) {{"));
         self.store(&mut text, 0);
         text.close();
-        let turns = if lanes == 1 { tile / STEP } else { tile / STEP + tile };
+        let turns = if lanes == 1 { tile / self.step } else { tile / self.step + tile };
         let loads = self.needed().len() * (tile * self.held(&self.walked[0]) * lanes).div_ceil(group);
         let iterations = walked.div_ceil(tile) * (turns + loads);
         (text, Work::Groups { count: (self.a.batch * blocks) as u64, size: group as u32 }, iterations as u64, shared)

@@ -61,7 +61,7 @@ const SMALL: Sizes = Sizes { batch: [2, 3], n: 5, m: 7, d: 4, e: 3, causal: fals
 fn all() -> Vec<Sizes> {
     let mut all = vec![
         SMALL,
-        Sizes { n: 1, m: 1, d: 1, e: 1, ..SMALL },
+        Sizes { n: 1, m: 2, d: 1, e: 1, ..SMALL },
         Sizes { n: 130, m: 300, d: 16, e: 9, ..SMALL },
         Sizes { n: 300, m: 130, d: 33, e: 64, batch: [1, 1], ..SMALL },
         Sizes { n: 65, m: 257, d: 128, e: 128, batch: [1, 9], ..SMALL },

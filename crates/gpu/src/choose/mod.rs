@@ -49,7 +49,10 @@ fn setting<T: std::str::FromStr + std::fmt::Display>(variable: &str, names: impl
 fn named<T: std::str::FromStr + std::fmt::Display>(variable: &str, name: &str, names: impl Fn() -> Vec<T>) -> Result<T> {
     name.parse().map_err(|_| {
         let names: Vec<String> = names().iter().map(T::to_string).collect();
-        Error::argument(variable, format!("there is no way of computing by the name of {name:?}; among those there are: {}", names.join(", ")))
+        Error::argument(
+            variable,
+            format!("there is no way of computing by the name of {name:?}; among those there are: {}", names.join(", ")),
+        )
     })
 }
 
@@ -91,10 +94,12 @@ impl Target {
     /// How attention is shared out: on hardware through workgroup memory, with so many invocations a row that what each holds fits in registers.
     pub fn attention(&self, a: &Attention) -> Heads {
         let features = a.d.max(a.e);
-        if self.software {
-            return Heads::Rows { rows: if features <= 64 { 4 } else { 2 } };
+        if self.software && features <= 16 {
+            return Heads::Rows { rows: 4 };
         }
-        let lanes = if features <= 32 { 1 } else if features <= 64 { 2 } else { 4 };
+        // Software drivers take seconds to compile more vectors an invocation than four.
+        let held = if self.software { 16 } else { 32 };
+        let lanes = features.div_ceil(held).next_power_of_two() as u32;
         Heads::Tiles { lanes, tile: if features <= 64 { 16 } else { 8 }, group: 64 }
     }
 
