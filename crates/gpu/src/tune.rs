@@ -253,7 +253,10 @@ fn read(path: &Path, info: &AdapterInfo) -> std::result::Result<HashMap<String, 
         return Err(refuse("it is not a file of measured products of this version"));
     }
     if value["device"] != json!(info.to_string()) || value["driver"] != json!(info.driver) {
-        return Err(refuse(&format!("it is of {} with driver {}, this is {info} with driver {:?}", value["device"], value["driver"], info.driver)));
+        return Err(refuse(&format!(
+            "it is of {} with driver {}, this is {info} with driver {:?}",
+            value["device"], value["driver"], info.driver
+        )));
     }
     let Some(products) = value["products"].as_object() else { return Err(refuse("it has no products")) };
     let entry = |value: &Value| {

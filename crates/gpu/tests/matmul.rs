@@ -4,8 +4,8 @@ mod support;
 
 use std::sync::Arc;
 
-use noyau_compile::{Index, Plan};
 use noyau_compile::plan::{Bound, Digit, Instr, KernelKind, Level, Matmul, Matrix};
+use noyau_compile::{Index, Plan};
 use noyau_gpu::{Gpu, Measure, Tile, Tuning, Variant};
 use noyau_tensor::{Array, BinaryOp, DType, UnaryOp, f16};
 use pollster::block_on;
@@ -238,7 +238,13 @@ fn halves(gpu: &Gpu, sizes: [usize; 4], ta: bool, tb: bool, variant: Variant) {
     };
     let tuning = Tuning { matmul: Some(variant), merge: Some(false), ..Tuning::default() };
     // Products of halves are exact in f32; their sums are as those of f32.
-    check(gpu, &builder.finish(), &[rounded(&shape_a, 1), rounded(&shape_b, 2), noise_array(&[n], 3)], &tuning, 2e-6 * (k as f64).sqrt().max(1.0));
+    check(
+        gpu,
+        &builder.finish(),
+        &[rounded(&shape_a, 1), rounded(&shape_b, 2), noise_array(&[n], 3)],
+        &tuning,
+        2e-6 * (k as f64).sqrt().max(1.0),
+    );
 }
 
 /// The device's own matrices where it has any, and some of the others on the same operands: large ones are `array<f16>` there, small ones are words.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use noyau_compile::plan::BufferId;
 use noyau_compile::{Limits, Plan};
 use noyau_cpu::Cpu;
-use noyau_gpu::{AdapterInfo, Clock, Gpu, HostCost, Stage, TimedRun};
+use noyau_gpu::{AdapterInfo, Clock, Gpu, HostCost, Measure, Stage, TimedRun};
 use noyau_tensor::{Array, Error, Result, State};
 
 /// A CPU or a GPU that steps run on. Clones are the same device.
@@ -80,8 +80,11 @@ impl Device {
                 let adapters = noyau_gpu::adapters().await;
                 for adapter in ranked(&adapters).into_iter().filter(|a| !a.software) {
                     // A driver that lists an adapter may still refuse to open it; the next best will do.
-                    if let Ok(gpu) = Gpu::open(adapter.index).await {
-                        return Ok(Device(Kind::Gpu(gpu)));
+                    // What the user asks for by a name that does not exist is not the driver's fault.
+                    match Gpu::open(adapter.index).await {
+                        Ok(gpu) => return Ok(Device(Kind::Gpu(gpu))),
+                        Err(error @ Error::Argument { .. }) => return Err(error),
+                        Err(_) => {}
                     }
                 }
                 Ok(Device::cpu())
@@ -129,6 +132,22 @@ impl Device {
         match &self.0 {
             Kind::Cpu(_) => format!("CPU, {} threads", std::thread::available_parallelism().map_or(1, std::num::NonZero::get)),
             Kind::Gpu(gpu) => format!("{} ({})", gpu.info().name, gpu.info().backend),
+        }
+    }
+
+    /// Has a GPU's variants of matrix products measured when steps are compiled from now on, each distinct product once, or no longer; see [`Measure`]. Without it, and
+    /// without `NOYAU_TUNE=1` in the environment, nothing is measured. The CPU has nothing to measure.
+    pub fn set_tuning(&self, measure: Measure) {
+        if let Kind::Gpu(gpu) = &self.0 {
+            gpu.set_tuning(measure);
+        }
+    }
+
+    /// What tuning has found and done since it was asked for, in lines to print.
+    pub fn tuning_report(&self) -> Vec<String> {
+        match &self.0 {
+            Kind::Cpu(_) => Vec::new(),
+            Kind::Gpu(gpu) => gpu.tuning_report(),
         }
     }
 
@@ -198,7 +217,7 @@ impl Device {
                     Memory::Gpu(memory) => Ok(memory),
                     Memory::Cpu(_) => Err(elsewhere()),
                 };
-                gpu.load(plan, &mut states).await.map(Executable::Gpu)
+                gpu.load(plan, &mut states).await.map(|executable| Executable::Gpu(Box::new(executable)))
             }
         }
     }
@@ -279,7 +298,7 @@ pub(crate) enum Memory {
 /// A plan loaded on a device.
 pub(crate) enum Executable {
     Cpu(noyau_cpu::Executable),
-    Gpu(noyau_gpu::Executable),
+    Gpu(Box<noyau_gpu::Executable>),
 }
 
 impl Executable {

@@ -16,7 +16,7 @@ mod watch;
 
 pub use device::{Device, DeviceChoice};
 pub use history::{EpochRecord, Evaluation, History, Progress};
-pub use noyau_gpu::{AdapterInfo, DeviceKind, HostCost};
+pub use noyau_gpu::{AdapterInfo, DeviceKind, HostCost, Measure};
 pub use session::{Session, Spec, Step};
 pub use step::{CompiledStep, Timing};
 pub use trainer::{Fit, Trainer};

@@ -119,7 +119,9 @@ pub(super) fn phases(
             text.line("workgroupBarrier();");
             text.open(format!("for (var at = lane; at < {}u; at += {lanes}u) {{", size * size / 4));
             text.line("let first = own + at * 4u;");
-            text.line("let sums = vec4<f32>(shared_sums[first], shared_sums[first + 1u], shared_sums[first + 2u], shared_sums[first + 3u]);");
+            text.line(
+                "let sums = vec4<f32>(shared_sums[first], shared_sums[first + 1u], shared_sums[first + 2u], shared_sums[first + 3u]);",
+            );
             text.line(format!("let i = i0 + row0 + {}u + at / {}u;", i * size, size / 4));
             text.line(format!("let j = j0 + column0 + {}u + (at % {}u) * 4u;", j * size, size / 4));
             sink.put(&mut text, "i", "j", "sums");
@@ -216,7 +218,11 @@ impl Loader<'_> {
             }
             let unit = self.unit(t);
             if along {
-                self.slice.position(text, &format!("p_{name}{t}_0"), &edge(format!("{start} + {unit} / {quarter}u"), size.saturating_sub(1)));
+                self.slice.position(
+                    text,
+                    &format!("p_{name}{t}_0"),
+                    &edge(format!("{start} + {unit} / {quarter}u"), size.saturating_sub(1)),
+                );
             } else if self.slice.reads_vec4(self.k) {
                 let at = format!("{start} + ({unit} % {quarter}u) * 4u");
                 self.slice.position(text, &format!("p_{name}{t}_0"), &edge(at, size.saturating_sub(4)));
@@ -237,7 +243,11 @@ impl Loader<'_> {
         for t in 0..self.rounds() {
             let (unit, from) = (self.unit(t), self.same(t));
             text.open(self.guard(t));
-            text.line(if along { format!("let l = l0 + ({unit} % {quarter}u) * 4u;") } else { format!("let l = l0 + {unit} / {quarter}u;") });
+            text.line(if along {
+                format!("let l = l0 + ({unit} % {quarter}u) * 4u;")
+            } else {
+                format!("let l = l0 + {unit} / {quarter}u;")
+            });
             let fours = self.slice.reads_vec4(k);
             let value = if fours {
                 self.slice.sum(text, "q", &edge("l".into(), k.saturating_sub(if along { 4 } else { 1 })));

@@ -117,15 +117,7 @@ fn side_by_side(kernel: &Matmul, index: &Index) -> bool {
 /// over sums that were put into an array, so that until then they are variables that a compiler can keep in registers.
 ///
 /// `sums[row][column]` names the sums; `row` and `columns` are the places that row `t` (a variable) and each column have in the product.
-pub(super) fn results(
-    text: &mut Text,
-    id: usize,
-    kernel: &Matmul,
-    tile: [usize; 2],
-    sums: &[Vec<String>],
-    row: &str,
-    columns: &[String],
-) {
+pub(super) fn results(text: &mut Text, id: usize, kernel: &Matmul, tile: [usize; 2], sums: &[Vec<String>], row: &str, columns: &[String]) {
     let call = |text: &mut Text, row: &str, column: &str, sum: &str| {
         let guard = guard(kernel, tile[0], tile[1], row, column);
         text.line(format!("{guard}{{ e{id}(z, {row}, {column}, {sum}); }}"));

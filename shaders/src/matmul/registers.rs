@@ -3,8 +3,8 @@
 use noyau_compile::plan::Matmul;
 use noyau_tensor::Result;
 
-use super::slice::slices;
 use super::epilogue::{epilogue, results};
+use super::slice::slices;
 use super::{clamped, tile_place};
 use crate::text::Text;
 use crate::{Layout, Phase, Work};

@@ -3,8 +3,8 @@
 use noyau_compile::plan::Matmul;
 use noyau_tensor::Result;
 
-use super::registers::{operands, step};
 use super::epilogue::epilogue;
+use super::registers::{operands, step};
 use super::{guard, tile_place};
 use crate::text::Text;
 use crate::{Layout, Phase, Shared, Work};

@@ -7,8 +7,8 @@
 use noyau_compile::plan::Matmul;
 use noyau_tensor::Result;
 
-use super::slice::{Slice, slices};
 use super::epilogue::{epilogue, results};
+use super::slice::{Slice, slices};
 use super::tile_place;
 use crate::text::Text;
 use crate::{Layout, Phase, Work};

@@ -43,13 +43,14 @@ fn variants() -> Vec<Variant> {
         Variant::Vector { count: 1 },
         Variant::Vector { count: 8 },
     ];
-    for (rows, columns) in [(32, 32), (64, 32), (64, 64), (64, 128), (128, 64), (128, 128)] {
-        for (depth, double, parts) in [(8, false, 1), (16, false, 1), (16, true, 1), (32, false, 3), (8, true, 64)] {
-            let tile = Tile { rows, columns, depth, double, parts };
-            variants.push(Variant::Tiled(tile));
-            for size in [8, 16].into_iter().filter(|size| depth % size == 0 && !double) {
-                variants.push(Variant::Coop { size, tile });
-            }
+    let tiles = [(32, 32), (64, 32), (64, 128), (128, 64), (128, 128)];
+    let ways = [(8, false, 1), (16, false, 1), (16, true, 1), (32, false, 3), (8, true, 64)];
+    let tiles = tiles.into_iter().zip(ways).chain(ways.map(|way| ((64, 64), way)));
+    for ((rows, columns), (depth, double, parts)) in tiles {
+        let tile = Tile { rows, columns, depth, double, parts };
+        variants.push(Variant::Tiled(tile));
+        for size in [8, 16].into_iter().filter(|size| depth % size == 0 && depth < 32) {
+            variants.push(Variant::Coop { size, tile: Tile { double: false, ..tile } });
         }
     }
     variants
@@ -60,8 +61,9 @@ const SCRATCH: BufferId = BufferId(9);
 #[test]
 fn every_variant_of_the_product() {
     for variant in variants() {
-        for (ta, tb) in [(false, false), (false, true), (true, false), (true, true)] {
-            for (batch, sizes) in [(&[][..], [64, 128, 32]), (&[2, 3], [13, 7, 5]), (&[1], [4, 4, 0]), (&[], [1, 1, 1]), (&[2], [600, 1204, 36])] {
+        for (t, (ta, tb)) in [(false, false), (false, true), (true, false), (true, true)].into_iter().enumerate() {
+            let all = [(&[][..], [64, 128, 32]), (&[2, 3], [13, 7, 5]), (&[1], [4, 4, 0]), (&[], [1, 1, 1]), (&[2], [600, 1204, 36])];
+            for (batch, sizes) in [all[t], all[(t + 1) % 4], all[4]] {
                 let kernel = product(batch, sizes, ta, tb);
                 let scratch = variant.parts() > 1;
                 let means = |subgroup| Means { subgroup, scratch: scratch.then_some(Scratch(SCRATCH)) };
@@ -109,9 +111,32 @@ fn names_are_read_as_they_are_written() {
     assert_eq!(Variant::Tiled(tile).to_string(), "tiled-64x32x8-double-k4");
     assert_eq!(Variant::Coop { size: 16, tile: Tile::new(64, 64) }.to_string(), "coop-16-64x64");
     for wrong in [
-        "", "tiled", "tiled-", "tiled-64", "tiled-64x", "tiled-64x65", "tiled-+64x64", "tiled-64x64x7", "tiled-64x64-k1", "tiled-64x64-k65", "tiled-64x64-double-double",
-        "tiled-64x64x8x8", "vector-0", "vector-9", "registers-9x1", "registers-0x1", "split-2x2", "split-2x2-48", "split-2x2-512", "coop-16-64x64x8", "coop-4-64x64",
-        "coop-16-64x64-double", "subgroup-0x1", "Tiled-64x64", "tiled-064x64", " vector-1",
+        "",
+        "tiled",
+        "tiled-",
+        "tiled-64",
+        "tiled-64x",
+        "tiled-64x65",
+        "tiled-+64x64",
+        "tiled-64x64x7",
+        "tiled-64x64-k1",
+        "tiled-64x64-k65",
+        "tiled-64x64-double-double",
+        "tiled-64x64x8x8",
+        "vector-0",
+        "vector-9",
+        "registers-9x1",
+        "registers-0x1",
+        "split-2x2",
+        "split-2x2-48",
+        "split-2x2-512",
+        "coop-16-64x64x8",
+        "coop-4-64x64",
+        "coop-16-64x64-double",
+        "subgroup-0x1",
+        "Tiled-64x64",
+        "tiled-064x64",
+        " vector-1",
     ] {
         let error = wrong.parse::<Variant>().expect_err(wrong).to_string();
         assert!(error.contains(&format!("{wrong:?}")) && error.contains("registers-RxC") && error.contains("vector-N"), "{error}");

@@ -178,7 +178,8 @@ pub(super) fn phases(id: usize, name: &str, kernel: &Matmul, layout: &Layout, ti
     let function = format!("k{id}");
     let code = format!("{}fn {function}(group: u32, lid: u32) {{\n{}}}\n", sink.functions()?, text.finish());
     let slots = if tile.double { 2 } else { 1 };
-    let array = |name: &str, loader: &Loader| Shared { name: name.into(), element: "vec4<f32>", len: (loader.stride * depth * slots) as u32 };
+    let array =
+        |name: &str, loader: &Loader| Shared { name: name.into(), element: "vec4<f32>", len: (loader.stride * depth * slots) as u32 };
     let mut phases = vec![Phase {
         name: format!("{name} [tiled-{tile}]"),
         code,

@@ -22,16 +22,8 @@ struct Scale {
 }
 
 /// Tiles for hardware, and the part of a unit's rate that each reaches: what it multiplies for what it loads.
-const TILES: [(u32, u32, f64); 8] = [
-    (128, 128, 1.0),
-    (128, 64, 0.9),
-    (64, 128, 0.9),
-    (64, 64, 0.75),
-    (64, 32, 0.55),
-    (32, 64, 0.55),
-    (32, 128, 0.6),
-    (32, 32, 0.4),
-];
+const TILES: [(u32, u32, f64); 8] =
+    [(128, 128, 1.0), (128, 64, 0.9), (64, 128, 0.9), (64, 64, 0.75), (64, 32, 0.55), (32, 64, 0.55), (32, 128, 0.6), (32, 32, 0.4)];
 
 /// How many parts a sum may be shared out in.
 const PARTS: [u32; 7] = [1, 2, 4, 8, 16, 32, 64];
@@ -144,7 +136,7 @@ impl Target {
         }
         let wide = |variant: Variant| self.can(variant, kernel, halves).then_some(variant);
         // Few rows or columns: what there is to do is to read the other operand, once.
-        if m.min(n) <= 8 && k >= 64 && k <= 1 << 20 {
+        if m.min(n) <= 8 && (64..=1 << 20).contains(&k) {
             let count = m.min(n).next_power_of_two() as u32;
             if let Some(variant) = wide(Variant::Vector { count }) {
                 return variant;
@@ -152,14 +144,11 @@ impl Target {
         }
         if m.min(n) >= 16 && k >= 8 {
             let matrices = self.coop.iter().copied().max().filter(|_| halves && k >= 16);
-            let coop = matrices.and_then(|size| self.tile(kernel, &|tile| {
-                wide(Variant::Coop { size, tile: Tile { depth: if size == 16 { 32 } else { 16 }, ..tile } })
-            }));
-            // Two slices of workgroup memory where it is large; one, and the least of tiles, where it is not.
-            let tiled = |tile: Tile| {
-                let double = Variant::Tiled(Tile { double: true, ..tile });
-                wide(double).filter(|v| v.shared_bytes() * 2 <= self.max_shared.max(1) * 2).or_else(|| wide(Variant::Tiled(tile)))
-            };
+            let coop = matrices.and_then(|size| {
+                self.tile(kernel, &|tile| wide(Variant::Coop { size, tile: Tile { depth: if size == 16 { 32 } else { 16 }, ..tile } }))
+            });
+            // Two slices where workgroup memory has room for them, else one.
+            let tiled = |tile: Tile| wide(Variant::Tiled(Tile { double: true, ..tile })).or_else(|| wide(Variant::Tiled(tile)));
             if let Some(variant) = coop.or_else(|| self.tile(kernel, &tiled)) {
                 return variant;
             }
@@ -258,4 +247,104 @@ impl Target {
 /// Whether both operands are f16: what they hold fits the device's matrices as it is.
 pub(crate) fn is_halves(plan: &Plan, kernel: &Matmul) -> bool {
     [&kernel.a, &kernel.b].iter().all(|matrix| plan.buffers[matrix.buffer.0].dtype == DType::F16)
+}
+
+#[cfg(test)]
+mod tests {
+    use noyau_compile::plan::{Body, Matrix};
+
+    use super::*;
+
+    fn hardware(max_shared: u32, coop: &[u32]) -> Target {
+        Target {
+            name: "a GPU".into(),
+            software: false,
+            subgroup: Some(32),
+            max_bindings: 8,
+            kind: DeviceKind::Discrete,
+            coop: coop.to_vec(),
+            max_shared,
+            max_group: 1024,
+            max_bytes: 1 << 31,
+        }
+    }
+
+    fn product(batch: usize, m: usize, n: usize, k: usize) -> Matmul {
+        let matrix = |buffer, rows: usize, columns: usize| {
+            Matrix::strided(BufferId(buffer), 0, &[(batch, rows * columns)], (rows, columns), (columns, 1))
+        };
+        Matmul { batch: vec![batch], m, n, k, a: matrix(0, m, k), b: matrix(1, k, n), body: Body::default() }
+    }
+
+    #[test]
+    fn the_rules_on_hardware() {
+        let name = |target: &Target, halves: bool, [m, n, k]: [usize; 3]| target.matmul(&product(1, m, n, k), halves).to_string();
+        let large = hardware(48 << 10, &[16]);
+        assert_eq!(name(&large, false, [4096, 4096, 4096]), "tiled-128x128-double");
+        assert_eq!(name(&large, true, [4096, 4096, 4096]), "coop-16-128x128x32");
+        // Too little memory for the largest tiles: not for their work.
+        assert_eq!(name(&hardware(16 << 10, &[]), false, [4096, 4096, 4096]), "tiled-128x64");
+        assert_eq!(name(&hardware(48 << 10, &[]), true, [4096, 4096, 4096]), "tiled-128x128-double");
+        // Few rows, few columns, and both.
+        assert_eq!(name(&large, false, [1, 4096, 4096]), "vector-1");
+        assert_eq!(name(&large, false, [4096, 5, 4096]), "vector-8");
+        assert_eq!(name(&large, false, [10, 10, 100_000]), "split-2x2-256");
+        assert_eq!(name(&large, false, [2, 3, 4]), "registers-1x1");
+        // A few tiles of a long sum leave most of the device idle: parts.
+        let parts = |[m, n, k]: [usize; 3]| large.matmul(&product(1, m, n, k), false).parts();
+        assert!(parts([128, 128, 60_000]) >= 16, "{}", parts([128, 128, 60_000]));
+        assert_eq!(parts([4096, 4096, 4096]), 1);
+        assert_eq!(parts([512, 512, 64]), 1);
+        // Many products at once occupy it by themselves.
+        assert_eq!(large.matmul(&product(256, 64, 64, 512), false).parts(), 1);
+    }
+
+    #[test]
+    fn the_rules_name_only_what_the_device_has() {
+        let mut targets = vec![hardware(16 << 10, &[]), hardware(48 << 10, &[16]), hardware(32 << 10, &[8])];
+        targets.push(Target { subgroup: None, max_group: 256, ..hardware(16 << 10, &[16]) });
+        targets.push(Target { software: true, subgroup: Some(8), ..hardware(32 << 10, &[]) });
+        targets.push(Target { software: true, subgroup: None, ..hardware(16 << 10, &[]) });
+        targets.push(Target { max_bytes: 1 << 16, ..hardware(48 << 10, &[16]) });
+        for target in &targets {
+            for halves in [false, true] {
+                for m in [1, 2, 7, 16, 33, 128, 1000] {
+                    for n in [1, 3, 10, 64, 257, 4096] {
+                        for k in [1, 7, 64, 500, 1 << 15] {
+                            let kernel = product(3, m, n, k);
+                            let found = target.candidates(&kernel, halves);
+                            for variant in &found {
+                                assert!(target.can(*variant, &kernel, halves), "{variant} of {m} x {n} x {k} on {target:?}");
+                            }
+                            let distinct: std::collections::HashSet<_> = found.iter().collect();
+                            assert_eq!(distinct.len(), found.len(), "{m} x {n} x {k}");
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_a_product_cannot_have_is_left_to_the_rule() {
+        let target = hardware(48 << 10, &[16]);
+        let buffer = |dtype| Buffer { kind: BufferKind::Input(0), shape: vec![64, 64], dtype };
+        let plan = |dtype| Plan {
+            buffers: vec![buffer(dtype), buffer(dtype)],
+            slots: Vec::new(),
+            kernels: Vec::new(),
+            inputs: Vec::new(),
+            outputs: Vec::new(),
+        };
+        let asked = |name: &str, dtype| {
+            let tuning = Tuning { matmul: Some(name.parse().expect(name)), ..Tuning::default() };
+            target.product(&plan(dtype), &product(1, 64, 64, 64), &tuning).to_string()
+        };
+        let rule = target.matmul(&product(1, 64, 64, 64), false).to_string();
+        assert_eq!(asked("coop-16-64x64x32", DType::F16), "coop-16-64x64x32");
+        assert_eq!(asked("coop-16-64x64x32", DType::F32), rule);
+        assert_eq!(asked("coop-8-64x64", DType::F32), rule);
+        assert_eq!(asked("subgroup-8x1", DType::F32), rule);
+        assert_eq!(asked("tiled-32x32-k4", DType::F32), "tiled-32x32-k4");
+    }
 }
