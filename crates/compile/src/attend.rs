@@ -34,8 +34,7 @@ pub fn attend(graph: &Graph, limits: &Limits) -> Result<Graph> {
     Ok(out)
 }
 
-/// Whether a kernel does it: there is something to do, heads are of a size that it can hold, and all operands can be bound at once. With a single key there is
-/// nothing to choose, and the scores' gradient is exactly 0, which a kernel, that subtracts two sums of different order, would miss by their rounding.
+/// Whether a kernel does it: there is something to do, heads are of a size that it can hold, and all operands can be bound at once.
 fn fits(graph: &Graph, attention: Attention, node: &Node, limits: &Limits) -> bool {
     let shape = |i: usize| &graph.node(node.inputs[i]).shape;
     let head = |i: usize| shape(i)[shape(i).rank() - 1] <= MAX_HEAD;

@@ -26,11 +26,14 @@ impl Tensor {
         if let Some(bad) = operands.iter().find(|t| t.error().is_some()) {
             return (*bad).clone();
         }
-        match shapes(&operands) {
+        let finite = if scale.is_finite() { Ok(()) } else { Err(format!("the scale {scale} is not a finite number")) };
+        match finite.and_then(|()| shapes(&operands)) {
             Err(message) => Tensor::fail("attention", message, location),
             Ok(shapes) => {
                 let inputs: Vec<Tensor> = operands.iter().zip(&shapes).map(|(t, shape)| t.broadcast_at(shape, location)).collect();
-                Attention { part: AttentionPart::Output, causal, scale }.of(inputs, location)
+                let attention = Attention { part: AttentionPart::Output, causal, scale };
+                // One key leaves nothing to choose, and the gradient by the scores is 0: exactly so only where it is one and the same sum that is taken away.
+                if key.shape()[key.rank() - 2] == 1 { attention.expand(&inputs) } else { attention.of(inputs, location) }
             }
         }
     }
