@@ -7,6 +7,8 @@
 mod combine;
 mod kept;
 mod names;
+#[cfg(test)]
+mod tests;
 mod walk;
 
 use std::collections::HashSet;
