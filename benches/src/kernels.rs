@@ -70,6 +70,9 @@ impl Operand {
     }
 }
 
+/// What is computed of the operands.
+type Expression = Box<dyn Fn(&[Param]) -> Step>;
+
 /// An expression to time.
 pub struct Kernel {
     /// The family, a dash, and its sizes: `softmax-4096x4096`.
@@ -87,7 +90,7 @@ pub struct Kernel {
     /// Arithmetic by definition, where the plan's is not what counts.
     flops: Option<f64>,
     operands: Vec<Operand>,
-    expression: Box<dyn Fn(&[Param]) -> Step>,
+    expression: Expression,
 }
 
 /// A kernel on a device.

@@ -32,6 +32,9 @@ pub struct Options {
     /// Shorter windows: for a look, not for figures
     #[arg(long)]
     pub quick: bool,
+    /// Measure no ceilings: rates only, for a comparison with another program
+    #[arg(long, conflicts_with = "svg")]
+    pub no_ceilings: bool,
     /// Say what there is to measure, and end
     #[arg(long)]
     pub list: bool,
@@ -90,6 +93,7 @@ mod tests {
         assert!(parse(&["--factor", "0.5"]).unwrap_err().contains("a number above 1"));
         assert!(parse(&["--factor", "NaN"]).unwrap_err().contains("a number above 1"));
         assert!(parse(&["--speed"]).unwrap_err().contains("--speed"));
+        assert!(parse(&["--no-ceilings", "--svg", "x.svg"]).unwrap_err().contains("cannot be used with"));
         assert!(parse(&["--compare"]).unwrap_err().contains("OLD.json"));
     }
 }

@@ -101,8 +101,11 @@ impl Report<'_> {
     }
 
     fn device(&mut self, target: &Target) -> anyhow::Result<Panel> {
-        let (ceilings, figures) = ceiling::measure(target, &self.effort).with_context(|| format!("ceilings of {}", target.label))?;
-        self.say(&table::ceilings(target, &ceilings))?;
+        let (ceilings, figures) = match self.options.no_ceilings {
+            true => (Ceilings::NONE, Vec::new()),
+            false => ceiling::measure(target, &self.effort).with_context(|| format!("ceilings of {}", target.label))?,
+        };
+        self.say(&if self.options.no_ceilings { target.describe() } else { table::ceilings(target, &ceilings) })?;
         self.say(&table::header())?;
         for figure in figures {
             self.keep(figure)?;

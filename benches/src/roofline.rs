@@ -60,6 +60,9 @@ pub struct Bound {
 }
 
 impl Ceilings {
+    /// Of a device that was not measured: nothing is below them.
+    pub const NONE: Ceilings = Ceilings { flops: f64::INFINITY, half_flops: None, copying: Vec::new(), launching: None };
+
     /// The copying that a working set is measured against: the largest that is no larger, or the smallest.
     pub fn copying_of(&self, bytes: f64) -> Option<Copying> {
         self.copying.iter().rev().find(|c| c.footprint <= bytes).or(self.copying.first()).copied()
@@ -134,6 +137,7 @@ mod tests {
     #[test]
     fn nothing_to_do_has_no_ceiling() {
         assert_eq!(ceilings().bound(&Cost { flops: 0.0, bytes: 0.0 }, false), None);
+        assert_eq!(Ceilings::NONE.bound(&Cost { flops: 1.0, bytes: 1.0 }, false), None);
     }
 
     #[test]
