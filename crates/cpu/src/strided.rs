@@ -111,7 +111,7 @@ impl Strided {
         let b = Side { operand: Operand::new(&matmul.b, false, limits.1)?, first: false, size: n };
         let sides = if turned { [b, a] } else { [a, b] };
         let batch: usize = matmul.batch.iter().product();
-        let depth = k.div_ceil(k.div_ceil(DEPTH).max(1)).next_multiple_of(8).min(k).max(1);
+        let depth = k.div_ceil(k.div_ceil(DEPTH).max(1)).next_multiple_of(8).clamp(1, k.max(1));
         let small = (m * n * k <= SMALL).then(|| small::pick(level));
         let mut strided = Strided { kernels, sides, k, turned, depth, shared: None, parts: Vec::new(), rooms: [0; 3], small };
         let pieces = strided.cut(batch, m, n);
@@ -142,7 +142,7 @@ impl Strided {
                 }
             }
             // Slices so high that the shared panels, which each of them reads from end to end, are not read more often than caches like.
-            let pieces = (work / PIECE).min(PIECES).max(1);
+            let pieces = (work / PIECE).clamp(1, PIECES);
             let step = long_size.div_ceil(pieces).next_multiple_of(grain).clamp(2 * grain, SLICE / grain * grain);
             let others = (short_size * step).div_ceil(PIECE_RESULT).min(cuts.len()).max(1);
             let others = cut(cuts.len(), cuts.len().div_ceil(others).max(1));

@@ -48,7 +48,7 @@ pub(crate) fn lower(request: &Request) -> Result<Program> {
     let stores: f64 = nodes.sinks.iter().map(|s| 0.05 * elements(s.domain)).sum();
     let streams = (0..nodes.sinks.len()).any(|i| emit.streams(i));
     let (scratch, places) = (emit.memory.top, emit.places);
-    let ahead = ahead(&program, request, split.kind, (lines, cols), width);
+    let ahead = if small(block) { ahead(&program, request, split.kind, (lines, cols), width) } else { Vec::new() };
     Ok(Program { kind: split.kind, lines, cols, block, scratch, places, cost: work + stores, streams, ahead, ..program })
 }
 
@@ -81,6 +81,12 @@ fn stages(nodes: &Nodes) -> Vec<usize> {
 /// The pass in which all operands of a reduction are known.
 fn known(node: &Node, stages: &[usize]) -> usize {
     node.args.iter().map(|&a| stages[a]).max().unwrap_or(0)
+}
+
+/// Whether a tile leaves the first cache room for more: for the next one's operands, or for a result that is not written to its place at once.
+/// (Softmax of rows of 4,096 is a sixth slower with either.)
+fn small(block: (usize, usize)) -> bool {
+    block.0 * block.1 <= BLOCK
 }
 
 /// How often a row has to be gone through when nothing of it is kept.
@@ -197,7 +203,7 @@ impl<'a> Emit<'a> {
     /// Whether the sink is written past the caches.
     fn streams(&self, sink: usize) -> bool {
         let sink = &self.nodes.sinks[sink];
-        let far = self.request.limits.get(sink.operand).is_some_and(|&len| len >= STREAMED);
+        let far = self.request.limits.get(sink.operand).is_some_and(|&len| len >= STREAMED) && small(self.block);
         let runs = sink.domain.col && sink.inner == (self.kind != Kind::Map) && sink.access.in_place(sink.domain).is_some();
         far && runs
             && self.nodes.nodes[sink.node].form == sink.domain
