@@ -1,8 +1,9 @@
 //! [`Loop`] kernels: maps, and rows with reductions.
 //!
-//! A row is walked as often as its reductions depend on each other (a softmax: maximum, then sum, then stores). What several passes need is kept in variables where that
-//! is not too much, and else computed anew. One invocation walks a row alone, or `lanes` of them walk it together and combine their parts, in an order that never changes.
-//! Where memory allows an invocation does four neighbours at a time: of a row's elements, or of rows, which is also how maps are done.
+//! A row is walked as often as its reductions depend on each other (a softmax: maximum, then sum, then stores). What several passes need is
+//! kept in variables where that is not too much, and else computed anew. One invocation walks a row alone, or `lanes` of them walk it
+//! together and combine their parts, in an order that never changes. Where memory allows an invocation does four neighbours at a time: of a
+//! row's elements, or of rows, which is also how maps are done.
 
 mod combine;
 mod kept;

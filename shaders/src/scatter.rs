@@ -1,8 +1,9 @@
 //! [`Scatter`] kernels. No atomics, and each element of the target adds its sources in ascending order, so the same bits each time.
 //!
-//! Where there is little to do, each element of the target looks through all sources for those that name it, and adds them up in a register. That is work that grows
-//! with the product of both. Where there is much, an invocation owns every so many places of a column of the target, goes once through that column's sources and adds
-//! those that fall to it in memory: as many owners as it takes to occupy the device, not as many as there are places.
+//! Where there is little to do, each element of the target looks through all sources for those that name it, and adds them up in a
+//! register. That is work that grows with the product of both. Where there is much, an invocation owns every so many places of a column of
+//! the target, goes once through that column's sources and adds those that fall to it in memory: as many owners as it takes to occupy the
+//! device, not as many as there are places.
 
 use noyau_compile::plan::Scatter;
 use noyau_tensor::{Error, Result};

@@ -148,8 +148,8 @@ fn rows_of_several_passes() {
     }
 }
 
-/// Buffers that are too long for arenas, and so are bound as vectors of four where that can be: loads that are whole vectors, that are not, and the same for all; an update
-/// in place; a mask that ends within a vector; halves; an index of several views; places and gathers.
+/// Buffers that are too long for arenas, and so are bound as vectors of four where that can be: loads that are whole vectors, that are not,
+/// and the same for all; an update in place; a mask that ends within a vector; halves; an index of several views; places and gathers.
 #[test]
 fn four_at_a_time() {
     let shape = [96, 260];

@@ -10,7 +10,8 @@ use crate::four::type4;
 use crate::ops::{combine, type_name};
 use crate::text::Text;
 
-/// The most words of workgroup memory for reductions of one type that end together: a quarter of what every device has, as kernels reduce values of several types.
+/// The most words of workgroup memory for reductions of one type that end together: a quarter of what every device has, as kernels reduce
+/// values of several types.
 const WORDS: u32 = 1024;
 
 /// A reduction: the value, how, and of what.

@@ -1,8 +1,8 @@
 //! What each pass over a row computes, and what it takes over from passes before it.
 //!
-//! A pass needs what its reductions and stores are made of. An earlier pass may have computed that already: an invocation then keeps it in variables instead of loading
-//! and computing it again, so that a row is read once. The rule knows nothing of softmax or norms: whatever is needed again is kept, the latest value that has been there
-//! before rather than what it was made of.
+//! A pass needs what its reductions and stores are made of. An earlier pass may have computed that already: an invocation then keeps it in
+//! variables instead of loading and computing it again, so that a row is read once. The rule knows nothing of softmax or norms: whatever is
+//! needed again is kept, the latest value that has been there before rather than what it was made of.
 
 use noyau_compile::plan::{Body, Instr, Level, ValueId};
 

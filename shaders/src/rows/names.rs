@@ -42,7 +42,8 @@ impl FromStr for Rows {
                 "rows",
                 format!(
                     "there is no way \"{name}\"; there are: alone, lanes-N[xGROUP] and across-N[xGROUP], each with -vec4, -keep or -subgroup \
-                     behind it (N invocations a row and GROUP a workgroup, powers of two, N at least 2 and at most GROUP, GROUP 32 to 256 and by itself {GROUP})"
+                     behind it (N invocations a row and GROUP a workgroup, powers of two; N is 2 to GROUP, GROUP 32 to 256, \
+                     {GROUP} where it is not said)"
                 ),
             )
         };

@@ -39,7 +39,8 @@ impl Target {
         let length: usize = kernel.inner.iter().product();
         if self.software {
             let alone = kernel.inner.is_empty() || ((length <= 64 || rows >= 64) && length <= 1 << 13);
-            // Loads and stores are what these drivers are slow at: four at a time are 1.5 to 2.5 times as fast. Registers are memory there, barriers dear.
+            // Loads and stores are what these drivers are slow at: four at a time are 1.5 to 2.5 times as fast. Registers are memory there,
+            // barriers dear.
             let vec4 = rows * length >= 1 << 12;
             return if alone { Rows { vec4, ..Rows::ALONE } } else { Rows { lanes: 64, group: 64, ..Rows::ALONE } };
         }
@@ -59,8 +60,8 @@ impl Target {
         Rows { lanes, group: 256, vec4: true, keep: KEEP, subgroup: self.subgroup, across: false }
     }
 
-    /// Rows that are neighbours in memory: neighbouring invocations on neighbouring fours of rows, so that their loads are neighbours too, and as many on the same
-    /// rows as it takes to occupy the device.
+    /// Rows that are neighbours in memory: neighbouring invocations on neighbouring fours of rows, so that their loads are neighbours too,
+    /// and as many on the same rows as it takes to occupy the device.
     fn columns(&self, rows: usize, length: usize) -> Rows {
         let fours = rows.div_ceil(4);
         // A line of memory is 8 fours; more side by side where there are enough to occupy the device even so, fewer where there are few.
