@@ -41,9 +41,9 @@ impl FromStr for Rows {
             Error::argument(
                 "rows",
                 format!(
-                    "there is no way \"{name}\"; there are: alone, lanes-N[xGROUP] and across-N[xGROUP], each with -vec4, -keep or -subgroup \
-                     behind it (N invocations a row and GROUP a workgroup, powers of two; N is 2 to GROUP, GROUP 32 to 256, \
-                     {GROUP} where it is not said)"
+                    "there is no way \"{name}\"; there are: alone, lanes-N[xGROUP] and across-N[xGROUP], each with -vec4, -keep or \
+                     -subgroup behind it (N invocations a row and GROUP a workgroup, powers of two; N is 2 to GROUP, GROUP 32 to \
+                     256, {GROUP} where it is not said)"
                 ),
             )
         };
