@@ -155,7 +155,7 @@ fn attention(
         d: last(0, 1),
         e: last(2, 1),
         causal: op.causal,
-        scale: op.scale,
+        scale: op.scale as f32,
         q: matrix(0)?,
         k: matrix(1)?,
         v: matrix(2)?,

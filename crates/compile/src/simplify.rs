@@ -100,7 +100,7 @@ fn key(node: &Node) -> Key {
             let sizes = c.stride.iter().chain(&c.dilation).chain(&c.input_dilation).chain([&c.groups]).map(|&n| n as u64);
             padding.chain(sizes).collect()
         }
-        Op::Attention(a) => vec![u64::from(a.causal), u64::from(a.scale.to_bits())],
+        Op::Attention(a) => vec![u64::from(a.causal), a.scale.to_bits()],
         Op::Unary(_) | Op::Binary(_) | Op::Where | Op::Cast(_) | Op::Detach | Op::Reshape | Op::Expand | Op::Matmul | Op::Error(_) => {
             Vec::new()
         }

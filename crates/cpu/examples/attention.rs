@@ -34,7 +34,7 @@ fn main() -> Result<()> {
         _ => [4, 8, 1024, 64],
     };
     let causal = arguments.iter().any(|a| a == "causal");
-    let scale = (shape[3] as f32).sqrt().recip();
+    let scale = (shape[3] as f64).sqrt().recip();
     let cpu = Cpu::new();
     let kernel = |x: &[Tensor]| x[0].attention(&x[1], &x[2], &[], causal, scale);
     let whole = |x: &[Tensor]| Attention { part: AttentionPart::Output, causal, scale }.expand(&x[..3]);

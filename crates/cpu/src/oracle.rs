@@ -255,7 +255,7 @@ fn attend(attention: Attention, operands: &[&Values]) -> Vec<f64> {
         let plain = Plain {
             sizes,
             causal: attention.causal,
-            scale: attention.scale.into(),
+            scale: attention.scale,
             q: &of_q,
             k: &of_k,
             v: &of_v,

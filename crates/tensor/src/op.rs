@@ -172,7 +172,7 @@ pub struct Attention {
     /// Whether query `i` may look at keys `0..=i` only.
     pub causal: bool,
     /// By which the products of queries and keys are multiplied.
-    pub scale: f32,
+    pub scale: f64,
 }
 
 /// The results that attention has. Of the queries `[batch.., n, d]`, keys `[batch.., m, d]` and values `[batch.., m, e]`, all with the same batch axes, and any number

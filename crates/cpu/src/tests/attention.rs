@@ -30,7 +30,7 @@ fn graph(s: Sizes, gradients: &[usize]) -> Graph {
     let shut = row.eq(1u32).logical_or(((row + &column * 3u32) % 5u32).eq(0u32));
     let masks = [shut.where_(-1e30f32, column.to(DType::F32) * 0.01), Tensor::from([0.25f32])];
     let masks = if s.masked { &masks[..] } else { &[] };
-    let y = q.attention(&k, &v, masks, s.causal, (s.d as f32).sqrt().recip());
+    let y = q.attention(&k, &v, masks, s.causal, (s.d as f64).sqrt().recip());
     let weights = (Tensor::arange(y.numel()) % 7u32).to(DType::F32).reshape(y.shape()) * 0.25 - 0.5;
     let found = grad(&(&y * weights).sum(), &given.iter().collect::<Vec<_>>());
     let outputs: Vec<&Tensor> = std::iter::once(&y).chain(gradients.iter().map(|&i| &found[i])).collect();

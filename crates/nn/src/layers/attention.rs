@@ -58,7 +58,7 @@ fn attend(q: &Tensor, k: &Tensor, v: &Tensor, mask: &AttentionMask, p: f64, mode
     if dropped.id() == weights.id() && [k.dtype(), v.dtype()] == [q.dtype(); 2] && scores.numel() > 0 {
         // All of the weights are used as they are: they need not be in memory.
         let (masks, causal) = mask.parts(scores.rank());
-        return (q.attention(&k, &v, &masks, causal, (1.0 / width.sqrt()) as f32), weights);
+        return (q.attention(&k, &v, &masks, causal, 1.0 / width.sqrt()), weights);
     }
     (mode.cast(&dropped).matmul(&v), weights)
 }

@@ -11,7 +11,7 @@ use std::panic::Location as CallerLocation;
 
 use crate::grad::through;
 use crate::op::{Attention, AttentionPart};
-use crate::{DType, Location, Op, Shape, Tensor};
+use crate::{DType, Location, Op, Scalar, Shape, Tensor};
 
 impl Tensor {
     /// `softmax(q k^T * scale + masks) v` with `self` as the queries: `[.., n, d]`, `[.., m, d]` and `[.., m, e]` to `[.., n, e]`, of one float type.
@@ -20,13 +20,13 @@ impl Tensor {
     /// Masks are f32 that broadcast against the scores `[.., n, m]`. [`Attention::CLOSED`] and less in any of them closes a key to a query, as `causal` does the keys
     /// `j > i` to query `i`; a query to which no key is open gets zeros, and passes no gradient on.
     #[track_caller]
-    pub fn attention(&self, key: &Tensor, value: &Tensor, masks: &[Tensor], causal: bool, scale: f32) -> Tensor {
+    pub fn attention(&self, key: &Tensor, value: &Tensor, masks: &[Tensor], causal: bool, scale: f64) -> Tensor {
         let location = CallerLocation::caller();
         let operands: Vec<&Tensor> = [self, key, value].into_iter().chain(masks).collect();
         if let Some(bad) = operands.iter().find(|t| t.error().is_some()) {
             return (*bad).clone();
         }
-        let finite = if scale.is_finite() { Ok(()) } else { Err(format!("the scale {scale} is not a finite number")) };
+        let finite = if (scale as f32).is_finite() { Ok(()) } else { Err(format!("the scale {scale} is not a finite number")) };
         match finite.and_then(|()| shapes(&operands)) {
             Err(message) => Tensor::fail("attention", message, location),
             Ok(shapes) => {
@@ -103,7 +103,7 @@ impl Attention {
     pub fn expand(self, inputs: &[Tensor]) -> Tensor {
         let (q, k, v) = (&inputs[0], &inputs[1], &inputs[2]);
         let wide = |t: Tensor| if t.dtype().is_half() { t.to(DType::F32) } else { t };
-        let mut scores = wide(q.matmul(&k.t())) * self.scale;
+        let mut scores = wide(q.matmul(&k.t())) * self.scale();
         let (n, m) = (scores.shape()[scores.rank() - 2], scores.shape()[scores.rank() - 1]);
         let mut open = self.causal.then(|| Tensor::iota([n, m], 1).le(Tensor::iota([n, m], 0)));
         for mask in self.masks(inputs) {
@@ -124,11 +124,16 @@ impl Attention {
         }
     }
 
+    /// The scale with all its digits.
+    fn scale(self) -> Tensor {
+        Tensor::full(Shape::scalar(), Scalar::Float(self.scale))
+    }
+
     /// The gradient of the scores, times the scale.
     fn scores_gradient(self, scores: &Tensor, open: Option<&Tensor>, inputs: &[Tensor]) -> Tensor {
         let (v, g, sums, delta) = (&inputs[2], &inputs[3], &inputs[4], &inputs[5]);
         let toward = g.matmul(&v.t()).to(DType::F32);
-        weights(scores, open, sums) * (toward - column(delta)) * self.scale
+        weights(scores, open, sums) * (toward - column(delta)) * self.scale()
     }
 
     /// The gradients by the operands of `out`, an op of these numbers, given that by `out`.
