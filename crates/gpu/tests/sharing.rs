@@ -70,7 +70,8 @@ fn random_plan(seed: u64, kernels: usize) -> Plan {
         states.push((builder.state(&state(&format!("s{i}"), noise_array(&[n], i as u32 + 1))), n));
     }
     // Slots whose value is still wanted, and those that can be taken again: each buffer with its length.
-    let (mut live, mut free): (Vec<(BufferId, usize)>, Vec<(BufferId, usize)>) = (Vec::new(), Vec::new());
+    let mut live: Vec<(BufferId, usize)> = Vec::new();
+    let mut free: Vec<(BufferId, usize)> = Vec::new();
     // Buffers and the buffer in whose slot they live.
     let mut shares: Vec<(BufferId, BufferId)> = Vec::new();
     for _ in 0..kernels {
