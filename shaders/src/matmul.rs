@@ -96,6 +96,8 @@ pub struct Means {
     pub subgroup: Option<u32>,
     /// The memory for parts of sums, for variants that ask for it.
     pub scratch: Option<Scratch>,
+    /// Whether the device reads its own matrices from arrays of single numbers only, not of `vec4`s.
+    pub singles: bool,
 }
 
 impl Variant {
@@ -183,7 +185,8 @@ pub fn matmul(id: usize, name: &str, kernel: &Matmul, layout: &Layout, variant: 
         Variant::Tiled(tile) => tiled::phases(id, name, kernel, layout, tile, parts),
         Variant::Coop { size, tile } => {
             let lanes = means.subgroup.ok_or_else(|| lacks("subgroups of a known size"))?;
-            coop::phases(id, name, kernel, layout, size as usize, tile, lanes as usize, parts)
+            let device = coop::Device { size: size as usize, lanes: lanes as usize, singles: means.singles };
+            coop::phases(id, name, kernel, layout, tile, device, parts)
         }
     }
 }

@@ -365,7 +365,7 @@ impl Lowering<'_> {
     }
 
     fn means(&self) -> Means {
-        Means { subgroup: self.target.subgroup, scratch: self.scratch.map(Scratch) }
+        Means { subgroup: self.target.subgroup, scratch: self.scratch.map(Scratch), singles: self.target.singles }
     }
 
     fn merged_choice(&self, i: usize) -> Choice {

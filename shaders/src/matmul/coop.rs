@@ -35,17 +35,27 @@ pub(super) fn shared_bytes(size: usize, tile: Tile) -> usize {
     operand(rows) + operand(columns) + subgroups(tile) * size * size * 4
 }
 
-#[allow(clippy::too_many_arguments)]
+/// The device's own matrices.
+#[derive(Clone, Copy)]
+pub(super) struct Device {
+    /// Their rows and columns.
+    pub size: usize,
+    /// Invocations of a subgroup.
+    pub lanes: usize,
+    /// Whether they are read from arrays of single numbers only.
+    pub singles: bool,
+}
+
 pub(super) fn phases(
     id: usize,
     name: &str,
     kernel: &Matmul,
     layout: &Layout,
-    size: usize,
     tile: Tile,
-    lanes: usize,
+    device: Device,
     scratch: Option<Scratch>,
 ) -> Result<Vec<Phase>> {
+    let Device { size, lanes, singles } = device;
     let [height, width, depth] = [tile.rows, tile.columns, tile.depth].map(|n| n as usize);
     let group = subgroups(tile) * lanes;
     let scratch = scratch.filter(|_| tile.parts > 1).map(|s| s.0);
@@ -57,8 +67,7 @@ pub(super) fn phases(
     parts.declare(&mut text, tiles.max(1));
     text.append(place);
     let [a, b] = slices(kernel);
-    // Metal's matrices are 8 x 8 and are read from arrays of single numbers only.
-    let packed = size == 16;
+    let packed = !singles;
     let a = Loader { slice: a, name: "a", k: kernel.k, tile: height, depth, group, packed };
     let b = Loader { slice: b, name: "b", k: kernel.k, tile: width, depth, group, packed };
     for loader in [&a, &b] {

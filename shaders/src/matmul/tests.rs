@@ -66,7 +66,7 @@ fn every_variant_of_the_product() {
             for (batch, sizes) in [all[t], all[(t + 1) % 4], all[4]] {
                 let kernel = product(batch, sizes, ta, tb);
                 let scratch = variant.parts() > 1;
-                let means = |subgroup| Means { subgroup, scratch: scratch.then_some(Scratch(SCRATCH)) };
+                let means = |subgroup| Means { subgroup, scratch: scratch.then_some(Scratch(SCRATCH)), singles: t == 1 };
                 let means = means(Some(if matches!(variant, Variant::Coop { .. }) { 32 } else { 8 }));
                 let half = matches!(variant, Variant::Coop { .. });
                 if !half {

@@ -63,7 +63,7 @@ impl Target {
 
     /// Whether the device has what a variant takes, for some product.
     fn has(&self, variant: Variant) -> bool {
-        let means = Means { subgroup: self.subgroup, scratch: None };
+        let means = Means { subgroup: self.subgroup, ..Means::default() };
         let subgroup = |s: u32| s >= 2 && variant.group(means).is_some_and(|group| group <= self.max_group);
         let own = match variant {
             Variant::Registers { .. } | Variant::Split { .. } | Variant::Tiled(_) | Variant::Vector { .. } => true,
@@ -266,6 +266,7 @@ mod tests {
             max_shared,
             max_group: 1024,
             max_bytes: 1 << 31,
+            singles: false,
         }
     }
 

@@ -67,6 +67,8 @@ pub(crate) struct Target {
     pub kind: DeviceKind,
     /// The sizes of the matrices of f16 that it multiplies by itself, with f32 sums.
     pub coop: Vec<u32>,
+    /// Whether it reads these from arrays of single numbers only.
+    pub singles: bool,
     /// Bytes of workgroup memory.
     pub max_shared: u32,
     /// The most invocations of a workgroup.
@@ -85,6 +87,7 @@ impl Target {
             max_bindings: limits.max_bindings,
             kind: info.device_type,
             coop: info.matrices.clone(),
+            singles: info.backend == "metal",
             max_shared: limits.max_shared_bytes,
             max_group: limits.max_group,
             max_bytes: limits.max_buffer_bytes.min(limits.max_binding_bytes),
