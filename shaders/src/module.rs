@@ -26,8 +26,8 @@ pub struct Module {
     pub shared_bytes: u32,
 }
 
-/// Phases that do not depend on each other as one launch, side by side: each has its own range of workgroups. Items go to workgroups of `group`, which is also the
-/// size that groups must have.
+/// Phases that do not depend on each other as one launch, side by side: each has its own range of workgroups. Items go to workgroups of
+/// `group`, which is also the size that groups must have.
 pub fn beside(phases: &[Phase], layout: &Layout, group: u32) -> Result<Module> {
     let names = || phases.iter().map(|p| p.name.as_str()).collect::<Vec<_>>().join("; ");
     let mut ends = Vec::with_capacity(phases.len());
@@ -82,14 +82,16 @@ pub fn merged(phases: &[Phase], layout: &Layout) -> Module {
     in_turn(phases, layout, MERGED_GROUP, None)
 }
 
-/// As [`merged`], with so many invocations; with `repeat`, buffer of control words, as often as [`Control::Runs`] says. Phases of groups need [`MERGED_GROUP`] invocations.
+/// As [`merged`], with so many invocations; with `repeat`, buffer of control words, as often as [`Control::Runs`] says. Phases of groups
+/// need [`MERGED_GROUP`] invocations.
 pub fn in_turn(phases: &[Phase], layout: &Layout, group: u32, repeat: Option<BufferId>) -> Module {
     let calls = calls(phases, group);
     let Some(control) = repeat else { return assemble(phases, layout, [1, 1], group, &calls) };
     // Read by one and handed to all: that way a compiler can see that all go through the loop, with its barriers, equally often.
     let runs = layout.load(control, Control::Runs.place());
     let body = format!(
-        "  if (lid == 0u) {{ runs = {runs}; }}\n  let count = workgroupUniformLoad(&runs);\n  for (var turn = 0u; turn < count; turn++) {{\n{calls}  storageBarrier();\n  }}\n"
+        "  if (lid == 0u) {{ runs = {runs}; }}\n  let count = workgroupUniformLoad(&runs);\n\
+        \x20 for (var turn = 0u; turn < count; turn++) {{\n{calls}  storageBarrier();\n  }}\n"
     );
     let mut module = assemble(phases, layout, [1, 1], group, &body);
     module.text.push_str("var<workgroup> runs: u32;\n");

@@ -29,8 +29,8 @@ impl Control {
     }
 }
 
-/// Writes scalars to the next place of their rings, of [`HISTORY`] places each, and counts the run. `rings` are pairs of a scalar and its ring. With `asked` it does so only
-/// where [`Control::Kept`] says so.
+/// Writes scalars to the next place of their rings, of [`HISTORY`] places each, and counts the run. `rings` are pairs of a scalar and its
+/// ring. With `asked` it does so only where [`Control::Kept`] says so.
 pub fn record(layout: &Layout, control: BufferId, rings: &[(BufferId, BufferId)], asked: bool) -> Phase {
     let mut text = Text::body();
     if asked {

@@ -104,8 +104,8 @@ impl Executable {
 
     /// A result of one element after each run that was kept since this was last asked for that result, in order, as one axis.
     ///
-    /// Fails where the result has more or fewer elements, and where more than [`HISTORY`] runs were kept since; the oldest are then lost, and asked again
-    /// it gives the last [`HISTORY`].
+    /// Fails where the result has more or fewer elements, and where more than [`HISTORY`] runs were kept since; the oldest are then lost,
+    /// and asked again it gives the last [`HISTORY`].
     pub fn history(&mut self, output: usize) -> Result<Array> {
         let Some(&id) = self.plan().outputs.get(output) else {
             let count = self.plan().outputs.len();
@@ -120,7 +120,7 @@ impl Executable {
         if end - start > kept {
             self.kept.read[output] = end - kept;
             let message = format!(
-                "{} runs were made since it was last read, of which the last {HISTORY} are kept: read it more often; reading it again gives those",
+                "{} runs were made since it was last read, the last {HISTORY} are kept: read it more often; reading it again gives those",
                 end - start
             );
             return Err(Error::argument("history", message));

@@ -1,6 +1,8 @@
-//! Compiled kernels kept from one run of a program to the next, as the driver gives them: a file for each adapter and driver in the user's cache folder.
+//! Compiled kernels kept from one run of a program to the next, as the driver gives them: a file for each adapter and driver in the user's
+//! cache folder.
 //!
-//! It needs a driver that hands its cache out (`Features::PIPELINE_CACHE`: Vulkan only). Losing the file costs time and nothing else, so whatever goes wrong with it is passed over in silence.
+//! It needs a driver that hands its cache out (`Features::PIPELINE_CACHE`: Vulkan only). Losing the file costs time and nothing else, so
+//! whatever goes wrong with it is passed over in silence.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -17,7 +19,8 @@ const MAGIC: &[u8; 16] = b"noyau pipelines1";
 /// The most bytes that are kept.
 const MOST: u64 = 256 << 20;
 
-/// The folder for what is kept between runs: what `NOYAU_CACHE` names, else `noyau` in the user's cache folder. `None` with `NOYAU_CACHE=off`, and where there is no such folder.
+/// The folder for what is kept between runs: what `NOYAU_CACHE` names, else `noyau` in the user's cache folder. `None` with
+/// `NOYAU_CACHE=off`, and where there is no such folder.
 pub(crate) fn folder() -> Option<PathBuf> {
     if cfg!(target_arch = "wasm32") {
         return None;
@@ -44,7 +47,8 @@ pub(crate) struct Cache {
 }
 
 impl Cache {
-    /// The cache of an adapter, with what an earlier run left; `None` where the device was opened without the feature, or nothing is to be kept.
+    /// The cache of an adapter, with what an earlier run left; `None` where the device was opened without the feature, or nothing is to be
+    /// kept.
     pub fn open(device: &wgpu::Device, info: &wgpu::AdapterInfo) -> Option<Cache> {
         if !device.features().contains(wgpu::Features::PIPELINE_CACHE) {
             return None;
@@ -60,8 +64,9 @@ impl Cache {
         let data = read(&file.0, &file.1);
         let kept = data.as_deref().map_or(0, checksum);
         let descriptor = wgpu::PipelineCacheDescriptor { label: Some("noyau"), data: data.as_deref(), fallback: true };
-        // SAFETY: the data came from `get_data` of a cache of this adapter and driver: our file says so, its length and checksum show that it is as it was written, and
-        // wgpu and the driver check headers of their own. Who can write to the user's cache folder can change the user's programs too.
+        // SAFETY: the data came from `get_data` of a cache of this adapter and driver: our file says so, its length and checksum show that
+        // it is as it was written, and wgpu and the driver check headers of their own. Who can write to the user's cache folder can change
+        // the user's programs too.
         let cache = unsafe { device.create_pipeline_cache(&descriptor) };
         Some(Cache { cache, file: Some(file), kept: AtomicU64::new(kept), writing: Mutex::default() })
     }

@@ -1,7 +1,7 @@
 //! Many runs at a time, and what is kept of each.
 //!
-//! Where the whole step is one launch of one workgroup, that launch does many runs in a loop. Elsewhere the launches of many runs go into one pass of one submission. Either way rings in
-//! device memory take the step's scalars after each run, until the host asks for them.
+//! Where the whole step is one launch of one workgroup, that launch does many runs in a loop. Elsewhere the launches of many runs go into
+//! one pass of one submission. Either way rings in device memory take the step's scalars after each run, until the host asks for them.
 
 use std::sync::Arc;
 
@@ -100,8 +100,8 @@ impl Executable {
         self.repeats() || self.kept.bound.is_some() || self.kept.launch.is_none()
     }
 
-    /// Runs the plan so many times, in as few submissions as is sensible, and keeps the results of one element of each run: see [`Executable::history`]. Does not wait for
-    /// them, as [`Executable::run`]. [`Executable::prepare_many`] comes first.
+    /// Runs the plan so many times, in as few submissions as is sensible, and keeps the results of one element of each run: see
+    /// [`Executable::history`]. Does not wait for them, as [`Executable::run`]. [`Executable::prepare_many`] comes first.
     pub fn run_many(&mut self, runs: usize) -> Result<()> {
         if !self.is_prepared() {
             return Err(Error::argument("run_many", "prepare_many has to be called first"));
@@ -177,10 +177,11 @@ impl Executable {
         }
     }
 
-    /// An output of one element after each run that was kept since this was last asked for that output, in order, as one axis. Waits for the runs.
+    /// An output of one element after each run that was kept since this was last asked for that output, in order, as one axis. Waits for
+    /// the runs.
     ///
-    /// Fails where the output has more or fewer elements, and where more than [`HISTORY`] runs were kept since; the oldest are then lost, and asked again
-    /// it gives the last [`HISTORY`].
+    /// Fails where the output has more or fewer elements, and where more than [`HISTORY`] runs were kept since; the oldest are then lost,
+    /// and asked again it gives the last [`HISTORY`].
     pub async fn history(&mut self, output: usize) -> Result<Array> {
         let Some(&id) = self.plan.outputs.get(output) else {
             return Err(Error::argument("output", format!("there is no output {output}, the step has {}", self.plan.outputs.len())));
@@ -221,7 +222,7 @@ impl Executable {
 /// The error for runs that were written over.
 fn lost(runs: u64) -> Error {
     let message = format!(
-        "{runs} runs were made since it was last read, of which the last {HISTORY} are kept: read it more often; reading it again gives those"
+        "{runs} runs were made since it was last read, the last {HISTORY} are kept: read it more often; reading it again gives those"
     );
     Error::argument("history", message)
 }

@@ -1,5 +1,5 @@
-//! What running costs besides computing: steps a second one by one and many at a time, and the host's time a step, for W4 (2-8-8-1, tanh, batch 32) and W2
-//! (784-512-256-10, batch 128): `cargo run --release -p noyau-train --example run_path [cpu|gpu|gpu:N] [seconds]`.
+//! What running costs besides computing: steps a second one by one and many at a time, and the host's time a step, for W4 (2-8-8-1, tanh,
+//! batch 32) and W2 (784-512-256-10, batch 128): `cargo run --release -p noyau-train --example run_path [cpu|gpu|gpu:N] [seconds]`.
 
 use std::time::Instant;
 
@@ -48,7 +48,8 @@ fn rate(seconds: f64, mut run: impl FnMut(usize) -> Result<()>) -> Result<(f64, 
     Ok((rates[rates.len() / 2], rates[rates.len() - 1]))
 }
 
-/// The process's time on all cores so far, in seconds: what a step takes of it says more than a rate on a machine that others use. Linux only; else 0.
+/// The process's time on all cores so far, in seconds: what a step takes of it says more than a rate on a machine that others use. Linux
+/// only; else 0.
 fn busy() -> f64 {
     let text = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
     let ticks = text.rsplit(')').next().unwrap_or_default().split_whitespace().skip(11).take(2).filter_map(|n| n.parse::<f64>().ok());
@@ -101,7 +102,8 @@ fn measure(name: &str, device: &Device, mut step: CompiledStep, seconds: f64) ->
             let [dispatches, submissions] =
                 [after.dispatches - before.dispatches, after.submissions - before.submissions].map(|n| n as f64 / calls);
             println!(
-                "  {name}, host: {runs} runs are {dispatches} dispatches in {submissions} submissions: {least:.1} us at least, {median:.1} in the median, {:.2} a dispatch",
+                "  {name}, host: {runs} runs are {dispatches} dispatches in {submissions} submissions: {least:.1} us at least, \
+                 {median:.1} in the median, {:.2} a dispatch",
                 least / dispatches
             );
         }

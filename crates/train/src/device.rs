@@ -210,7 +210,7 @@ impl Device {
                     Memory::Cpu(memory) => Ok(memory),
                     Memory::Gpu(_) => Err(elsewhere()),
                 };
-                cpu.load(plan, &mut states).map(Executable::Cpu)
+                cpu.load(plan, &mut states).map(|executable| Executable::Cpu(Box::new(executable)))
             }
             Kind::Gpu(gpu) => {
                 let mut states = |state: &Arc<State>| match states(state)? {
@@ -297,7 +297,7 @@ pub(crate) enum Memory {
 
 /// A plan loaded on a device.
 pub(crate) enum Executable {
-    Cpu(noyau_cpu::Executable),
+    Cpu(Box<noyau_cpu::Executable>),
     Gpu(Box<noyau_gpu::Executable>),
 }
 

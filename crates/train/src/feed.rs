@@ -1,7 +1,7 @@
 //! How a data set's batches reach a step: as arrays with each launch, or by index from a copy that stays on the device.
 //!
-//! On the device lie the samples, an epoch's order and a cursor: the number of the next batch, which each step moves on. So nothing has to be sent within an epoch, and many steps can be
-//! submitted at once.
+//! On the device lie the samples, an epoch's order and a cursor: the number of the next batch, which each step moves on. So nothing has to
+//! be sent within an epoch, and many steps can be submitted at once.
 
 use noyau_data::{Batch, Loader, Packing};
 use noyau_tensor::{Array, DType, Init, Param, Result, Scalar, Shape, State, Tensor};

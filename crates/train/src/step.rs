@@ -59,8 +59,8 @@ impl CompiledStep {
         self.watching.tracer().filter(|tracer| tracer.wants(self.runs))
     }
 
-    /// Runs the step with the arguments as they are, without waiting for it: one submission on a GPU. A step that is checked or traced is waited for all the same,
-    /// which a browser cannot do here: it takes [`CompiledStep::launch_async`].
+    /// Runs the step with the arguments as they are, without waiting for it: one submission on a GPU. A step that is checked or traced is
+    /// waited for all the same, which a browser cannot do here: it takes [`CompiledStep::launch_async`].
     pub fn launch(&mut self) -> Result<()> {
         if self.watch.is_none() && self.tracer().is_none() {
             self.runs += 1;
@@ -104,12 +104,12 @@ impl CompiledStep {
         Ok(())
     }
 
-    /// Runs the step `count` times with the arguments as they are, without waiting: states (weights, counters of steps and random numbers, a place in the data) go on from
-    /// run to run, as when [`CompiledStep::launch`] is called `count` times, with the same bits. Results of one element are kept for each of these runs: see
-    /// [`CompiledStep::history_async`].
+    /// Runs the step `count` times with the arguments as they are, without waiting: states (weights, counters of steps and random numbers,
+    /// a place in the data) go on from run to run, as when [`CompiledStep::launch`] is called `count` times, with the same bits. Results of
+    /// one element are kept for each of these runs: see [`CompiledStep::history_async`].
     ///
-    /// On a GPU many runs share a submission; a step that is a single launch is done many times by one launch, in a loop of the shader. The first call compiles what
-    /// that takes. A step that is checked or traced runs one by one.
+    /// On a GPU many runs share a submission; a step that is a single launch is done many times by one launch, in a loop of the shader. The
+    /// first call compiles what that takes. A step that is checked or traced runs one by one.
     pub fn launch_many(&mut self, count: usize) -> Result<()> {
         if self.watch.is_none() && self.tracer().is_none() && self.executable.is_prepared() {
             self.runs += count;
@@ -152,11 +152,11 @@ impl CompiledStep {
         Ok(left)
     }
 
-    /// A result of one element, by position, after each run that [`CompiledStep::launch_many`] made since this was last asked for that result: in order, as one axis.
-    /// Waits for the device.
+    /// A result of one element, by position, after each run that [`CompiledStep::launch_many`] made since this was last asked for that
+    /// result: in order, as one axis. Waits for the device.
     ///
-    /// The last [`CompiledStep::HISTORY`] runs are kept. Fails when there were more, with how many; the older ones are lost, and asked again it gives those that are
-    /// kept. Fails too where the result has not one element.
+    /// The last [`CompiledStep::HISTORY`] runs are kept. Fails when there were more, with how many; the older ones are lost, and asked
+    /// again it gives those that are kept. Fails too where the result has not one element.
     pub async fn history_async(&mut self, output: usize) -> Result<Array> {
         if output >= self.graph.outputs.len() {
             let message = format!("the step returns {} values", self.graph.outputs.len());
@@ -168,13 +168,14 @@ impl CompiledStep {
     /// Of how many runs [`CompiledStep::history_async`] has the results.
     pub const HISTORY: usize = HISTORY;
 
-    /// What handing this step's runs to the device has cost the host so far: encoding and submitting, without waiting. On the CPU, which does the work itself, nothing.
+    /// What handing this step's runs to the device has cost the host so far: encoding and submitting, without waiting. On the CPU, which
+    /// does the work itself, nothing.
     pub fn host_cost(&self) -> HostCost {
         self.executable.host_cost()
     }
 
-    /// Runs the step once with the arguments as they are, waits for it, and says how long each launch took by the device's clock. `None` on a GPU that does not
-    /// tell the time; on the CPU kernels are timed by the host's clock.
+    /// Runs the step once with the arguments as they are, waits for it, and says how long each launch took by the device's clock. `None` on
+    /// a GPU that does not tell the time; on the CPU kernels are timed by the host's clock.
     pub async fn timings_async(&mut self) -> Result<Option<Vec<Timing>>> {
         self.runs += 1;
         let timed = self.executable.run_timed().await?;
@@ -235,7 +236,8 @@ impl CompiledStep {
         self.executable.launches()
     }
 
-    /// Each launch of a run in words, a line each: its kernels and, on a GPU, how they are done and by how many workgroups. Kernels that share a launch stand in one line.
+    /// Each launch of a run in words, a line each: its kernels and, on a GPU, how they are done and by how many workgroups. Kernels that
+    /// share a launch stand in one line.
     pub fn describe(&self) -> String {
         self.executable.describe()
     }

@@ -173,7 +173,8 @@ impl Trainer {
         }
     }
 
-    /// What to minimise: a function of the model's output and the targets that gives a scalar, the mean over the batch, or another [`Loss`].
+    /// What to minimise: a function of the model's output and the targets that gives a scalar, the mean over the batch, or another
+    /// [`Loss`].
     pub fn loss(mut self, loss: impl Loss + 'static) -> Trainer {
         self.loss = Box::new(loss);
         self
@@ -185,8 +186,8 @@ impl Trainer {
         self
     }
 
-    /// Training in mixed precision: products of operands of `F16` or `BF16`, weights and what adds up in f32 (see [`Mode::precision`]). With `F16` the loss is
-    /// scaled (see [`LossScaler`]). Evaluation and prediction stay in f32, which is the default.
+    /// Training in mixed precision: products of operands of `F16` or `BF16`, weights and what adds up in f32 (see [`Mode::precision`]).
+    /// With `F16` the loss is scaled (see [`LossScaler`]). Evaluation and prediction stay in f32, which is the default.
     pub fn precision(mut self, dtype: DType) -> Trainer {
         self.precision = dtype;
         self
@@ -227,8 +228,8 @@ impl Trainer {
         Ok(session)
     }
 
-    /// Trains. Fails before the first step when arguments, data and model do not fit; stops with an error that names the first operation at fault when the loss
-    /// becomes NaN or infinite.
+    /// Trains. Fails before the first step when arguments, data and model do not fit; stops with an error that names the first operation at
+    /// fault when the loss becomes NaN or infinite.
     pub async fn fit_async(&mut self, data: &Dataset, mut fit: Fit<'_>) -> Result<History> {
         self.optimizer.validate()?;
         let session = self.session_async().await?;
@@ -379,7 +380,8 @@ impl Trainer {
         checkpoint::save(&session, &self.named_states(), path.as_ref()).await
     }
 
-    /// Reads weights, and optimizer state where the file has it. Fails when the file is damaged, or lacks a weight or has it in another shape; nothing is changed then.
+    /// Reads weights, and optimizer state where the file has it. Fails when the file is damaged, or lacks a weight or has it in another
+    /// shape; nothing is changed then.
     pub async fn load_async(&mut self, path: impl AsRef<Path>) -> Result<()> {
         let session = self.session_async().await?;
         self.pending = checkpoint::load(&session, &self.model_states(), path.as_ref()).await?;
