@@ -23,8 +23,8 @@ mod scatter;
 mod tests;
 mod text;
 
-pub use attention::{Heads, attention, vec4_operands};
 pub use access::{Binding, Form, Layout};
+pub use attention::{Heads, attention, vec4_operands};
 pub use matmul::{Means, Scratch, Tile, Variant, matmul};
 pub use module::{MERGED_GROUP, Module, beside, in_turn, merged, merged_iterations, turns};
 pub use phase::{Phase, Shared, Work};

@@ -8,8 +8,8 @@ use noyau_compile::plan::{Body, BufferId, BufferKind, Kernel, KernelKind, Plan};
 use noyau_tensor::{Array, DType, Error, Result, State};
 use rayon::iter::{IndexedParallelIterator, IntoParallelRefIterator, ParallelIterator};
 
-use crate::many::Kept;
 use crate::attention::Attend;
+use crate::many::Kept;
 use crate::matmul::Product;
 use crate::memory::{Memory, Turn, Words, check};
 use crate::scatter::ScatterAdd;

@@ -15,6 +15,9 @@ use support::{BodyBuilder, Builder, load, noise_array, of_rows, state, view};
 
 const F: DType = DType::F32;
 
+/// Makes a plan.
+type Case = fn() -> Plan;
+
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = std::env::args().skip(1);
     let index = arguments.next().map_or(Ok(0), |a| a.parse())?;
@@ -29,7 +32,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
     let wanted = std::env::var("CASES").unwrap_or_default();
     // Name, plan, bytes read and written once.
-    let cases: [(&str, fn() -> Plan, usize); 15] = [
+    let cases: [(&str, Case, usize); 15] = [
         ("sgd with momentum, 401408", || momentum(401_408), 401_408 * 20),
         ("relu of [128, 512]", || relu(65_536), 65_536 * 8),
         ("relu of 2^24", || relu(1 << 24), 8 << 24),

@@ -85,7 +85,8 @@ impl Executable {
         let scratch = target.scratch(&mut whole, tuning);
         let placed = Placed::new(device, &whole, states)?;
         let arenas: Vec<bool> = placed.storages.iter().map(|s| matches!(s, Planned::Arena(_) | Planned::State(_, true))).collect();
-        let lowering = Lowering { plan: &whole, homes: &placed.homes, arenas: &arenas, target: &target, tuning, keeping: Some(&keeping), scratch };
+        let lowering =
+            Lowering { plan: &whole, homes: &placed.homes, arenas: &arenas, target: &target, tuning, keeping: Some(&keeping), scratch };
         let launches = lowering.launches()?;
         let kept = Kept::new(keeping.clone(), lowering.record(&keeping)?, plan.outputs.len());
         stage("lower");
