@@ -1,8 +1,9 @@
-//! The single operations of the workloads (W1, W5, W6) on the CPU: `cargo run --release -p noyau-cpu --example workloads [-- part of a name]`.
+//! The single operations of the workloads (W1, W5, W6) on the CPU: `cargo run --release -p noyau-cpu --example workloads [-- part of a
+//! name]`.
 //!
-//! W1 is a product of N x N matrices, in GFLOP/s (2 N^3 operations); W5 `gelu(1.5 x + 0.5)` and the sum of 2^24 floats, W6 the softmax of 4096 x 4096 and
-//! the layer norm with scale and shift of 4096 x 1024, in GB/s of what is read and written once. The products of W2's step (the MNIST MLP) at batch
-//! 128 and 1024 stand beside. Medians and bests of seven windows.
+//! W1 is a product of N x N matrices, in GFLOP/s (2 N^3 operations); W5 `gelu(1.5 x + 0.5)` and the sum of 2^24 floats, W6 the softmax of
+//! 4096 x 4096 and the layer norm with scale and shift of 4096 x 1024, in GB/s of what is read and written once. The products of W2's
+//! step (the MNIST MLP) at batch 128 and 1024 stand beside. Medians and bests of seven windows.
 
 use std::sync::Arc;
 use std::time::Instant;

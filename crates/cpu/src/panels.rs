@@ -1,9 +1,10 @@
-//! The inner loops of large matrix products, for each instruction set: operands laid out in panels, and tiles of the result that stay in registers for
-//! a whole run of the sum.
+//! The inner loops of large matrix products, for each instruction set: operands laid out in panels, and tiles of the result that stay in
+//! registers for a whole run of the sum.
 //!
-//! The left operand's panels are a few rows each, the right one's a few vectors of columns, both with the elements of one step of the sum side by side,
-//! so that a tile reads its two panels from end to end. The scheme is that of Goto and van de Geijn, "Anatomy of High-Performance Matrix
-//! Multiplication", 2008. Every element of a result is summed up in the order of the sum, whatever the tile that it is in.
+//! The left operand's panels are a few rows each, the right one's a few vectors of columns, both with the elements of one step of the sum
+//! side by side, so that a tile reads its two panels from end to end. The scheme is that of Goto and van de Geijn, "Anatomy of
+//! High-Performance Matrix Multiplication", 2008. Every element of a result is summed up in the order of the sum, whatever the tile that
+//! it is in.
 
 use crate::simd::Level;
 use crate::small::{LANES, Lanes};
@@ -233,7 +234,8 @@ impl Tile {
 /// Lays out one panel. Words for rows that there are not are left as they are or get others' elements.
 ///
 /// # Safety
-/// The elements are there, and a vector's words after each; the panel has room for `k * width` words. `square` turns `SIDE` rows of `SIDE` elements.
+/// The elements are there, and a vector's words after each; the panel has room for `k * width` words. `square` turns `SIDE` rows of
+/// `SIDE` elements.
 #[inline(always)]
 unsafe fn lay_out(lay: &Lay, square: impl Fn(*const f32, &[isize; SIDE], *mut f32, usize)) {
     let &Lay { from, across, along, count, k, to, width } = lay;

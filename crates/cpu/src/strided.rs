@@ -1,7 +1,7 @@
 //! Products of matrices that are read by strides, or brought together piece by piece: what is laid out in panels, when, and by whom.
 //!
-//! A large product is cut along its longer side. The other side's operand is laid out once, for all pieces ([`Strided::lay`]); each piece lays out its own
-//! part of the first, and multiplies. Small matrices of a batch are a piece each, or several of them are.
+//! A large product is cut along its longer side. The other side's operand is laid out once, for all pieces ([`Strided::lay`]); each piece
+//! lays out its own part of the first, and multiplies. Small matrices of a batch are a piece each, or several of them are.
 
 use std::ops::Range;
 
@@ -72,7 +72,8 @@ pub(crate) struct Strided {
 type View = (*const f32, isize, isize);
 
 impl Side {
-    /// The elements of some rows (columns) and steps of the sum of matrix `t`: where they are, or in `room` where they are brought together.
+    /// The elements of some rows (columns) and steps of the sum of matrix `t`: where they are, or in `room` where they are brought
+    /// together.
     ///
     /// # Safety
     /// `base` is the operand's buffer, `room` has a word for each element where the operand is packed.
@@ -218,8 +219,8 @@ impl Strided {
     /// Lays out a part of what all pieces share.
     ///
     /// # Safety
-    /// The buffers are those of the product, `shared` has [`Strided::shared`] words and `room` as many as [`Strided::room`] tells; nobody writes what is read
-    /// or uses what is written.
+    /// The buffers are those of the product, `shared` has [`Strided::shared`] words and `room` as many as [`Strided::room`] tells; nobody
+    /// writes what is read or uses what is written.
     pub(crate) unsafe fn lay(&self, buffers: (*const f32, *const f32), part: &Part, room: *mut f32, shared: *mut f32) {
         let Some((number, cuts)) = &self.shared else { return };
         let side = &self.sides[*number];
@@ -255,8 +256,8 @@ impl Strided {
     /// One part of one matrix of the batch.
     ///
     /// # Safety
-    /// The matrices lie inside of their buffers, all parts have been laid out in `shared`, nobody writes what is read or uses what is written; `room` has the
-    /// words that [`Strided::room`] tells.
+    /// The matrices lie inside of their buffers, all parts have been laid out in `shared`, nobody writes what is read or uses what is
+    /// written; `room` has the words that [`Strided::room`] tells.
     pub(crate) unsafe fn multiply(
         &self,
         buffers: (*const f32, *const f32),

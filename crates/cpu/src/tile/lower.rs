@@ -83,8 +83,8 @@ fn known(node: &Node, stages: &[usize]) -> usize {
     node.args.iter().map(|&a| stages[a]).max().unwrap_or(0)
 }
 
-/// Whether a tile leaves the first cache room for more: for the next one's operands, or for a result that is not written to its place at once.
-/// (Softmax of rows of 4,096 is a sixth slower with either.)
+/// Whether a tile leaves the first cache room for more: for the next one's operands, or for a result that is not written to its place at
+/// once. (Softmax of rows of 4,096 is a sixth slower with either.)
 fn small(block: (usize, usize)) -> bool {
     block.0 * block.1 <= BLOCK
 }

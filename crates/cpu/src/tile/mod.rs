@@ -1,9 +1,10 @@
 //! Elementwise bodies, run a cache-sized tile at a time.
 //!
-//! A kernel's space is split into two directions, lines and columns. A tile is a rectangle of both that fits the first cache; each instruction
-//! is one loop over it ([`step`], with the functions in [`ops`]; [`pair`] makes one of two), between words that lie where they lay (contiguous loads) or in scratch memory
-//! ([`transfer`], with [`shuffle`] for what is near each other). A reduction combines a tile's columns or its lines ([`reduce`]), whichever leaves
-//! neighbours in memory side by side. `access` knows where elements are, [`lower`] prepares the steps once, [`program`] goes through the tiles.
+//! A kernel's space is split into two directions, lines and columns. A tile is a rectangle of both that fits the first cache; each
+//! instruction is one loop over it ([`step`], with the functions in [`ops`]; [`pair`] makes one of two), between words that lie where
+//! they lay (contiguous loads) or in scratch memory ([`transfer`], with [`shuffle`] for what is near each other). A reduction combines a
+//! tile's columns or its lines ([`reduce`]), whichever leaves neighbours in memory side by side. `access` knows where elements are,
+//! [`lower`] prepares the steps once, [`program`] goes through the tiles.
 
 pub(crate) mod access;
 mod body;

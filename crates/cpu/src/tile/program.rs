@@ -138,8 +138,8 @@ impl Program {
     /// Runs the part `lines` x `cols` of the space; of a reduced direction it must be all.
     ///
     /// # Safety
-    /// `operands` (and `product`, where the body has one) point at buffers as long as the program was prepared for; nobody else reads what this part writes, or
-    /// writes what it reads or writes, until this returns. `scratch` has the room that the program asks for.
+    /// `operands` (and `product`, where the body has one) point at buffers as long as the program was prepared for; nobody else reads
+    /// what this part writes, or writes what it reads or writes, until this returns. `scratch` has the room that the program asks for.
     pub(crate) unsafe fn run(
         &self,
         operands: &[*mut u32],
@@ -152,7 +152,8 @@ impl Program {
         let mut env = Env { operands, product, places: &mut scratch.places, scratch: scratch.words.pointer() };
         let all = |steps: &[Step], env: &mut Env, tile: &Tile| {
             for step in steps {
-                // SAFETY: the steps were prepared for these operands and this scratch memory, the tile is inside of the space and no larger than a block.
+                // SAFETY: the steps were prepared for these operands and this scratch memory, the tile is inside of the space and no
+                // larger than a block.
                 unsafe { (step.run)(step, env, tile) };
             }
         };

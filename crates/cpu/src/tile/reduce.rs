@@ -1,6 +1,7 @@
 //! Reductions of a tile's lines or columns, in a fixed order that depends on shapes only.
 //!
-//! Sums of floats (and of products of two): 32 partial sums over at most 1,024 elements (or 32 lines), and f64 above that; so the error stays near that of pairwise summation.
+//! Sums of floats (and of products of two): 32 partial sums over at most 1,024 elements (or 32 lines), and f64 above that; so the error
+//! stays near that of pairwise summation.
 
 use noyau_tensor::{DType, ReduceOp};
 

@@ -52,7 +52,8 @@ pub(crate) unsafe fn fill(step: &Step, env: &mut Env, tile: &Tile) {
         // Along the buffer's neighbours.
         for c in 0..tile.cols as isize {
             for l in 0..tile.lines as isize {
-                // SAFETY: the program gave the value room for the tile, and all places were found inside of the buffer when the plan was loaded.
+                // SAFETY: the program gave the value room for the tile, and all places were found inside of the buffer when the plan was
+                // loaded.
                 unsafe { *target.pointer.offset(l * target.line + c) = *base.offset(first + c * step_col + l) };
             }
         }
@@ -323,8 +324,8 @@ pub(crate) unsafe fn store(step: &Step, env: &mut Env, tile: &Tile) {
         && value.line == line
     {
         let first = access.first(line, 1, tile);
-        // SAFETY: the tile's lines follow each other without gaps on both sides; all places were found inside of the buffer when the plan was loaded.
-        // `copy`, since a value loaded in place may be stored where it is.
+        // SAFETY: the tile's lines follow each other without gaps on both sides; all places were found inside of the buffer when the plan
+        // was loaded. `copy`, since a value loaded in place may be stored where it is.
         unsafe { std::ptr::copy(value.pointer, base.offset(first), tile.lines * tile.cols) };
         return;
     }
@@ -346,7 +347,8 @@ pub(crate) unsafe fn store(step: &Step, env: &mut Env, tile: &Tile) {
     access.walk(step.form, tile, |line, position, n, place, stride| {
         let Some(place) = place else { return };
         let from = value.pointer.wrapping_offset(line as isize * value.line);
-        // SAFETY: all places were found inside of the buffer when the plan was loaded, and the value has a word for each element, or one for the line.
+        // SAFETY: all places were found inside of the buffer when the plan was loaded, and the value has a word for each element, or one
+        // for the line.
         unsafe {
             match (value.vector, stride) {
                 (true, 1) => std::ptr::copy(from.add(position), base.offset(place), n),
