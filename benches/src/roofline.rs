@@ -63,9 +63,11 @@ impl Ceilings {
     /// Of a device that was not measured: nothing is below them.
     pub const NONE: Ceilings = Ceilings { flops: f64::INFINITY, half_flops: None, copying: Vec::new(), launching: None };
 
-    /// The copying that a working set is measured against: the largest that is no larger, or the smallest.
+    /// The copying that a working set is measured against: the largest that is no larger, or the smallest; or a larger one that was quicker, because then
+    /// something disturbed the smaller one.
     pub fn copying_of(&self, bytes: f64) -> Option<Copying> {
-        self.copying.iter().rev().find(|c| c.footprint <= bytes).or(self.copying.first()).copied()
+        let own = self.copying.iter().rposition(|c| c.footprint <= bytes).unwrap_or(0);
+        self.copying.get(own..)?.iter().copied().max_by(|a, b| a.rate.total_cmp(&b.rate))
     }
 
     /// The least time for some work; `half` says that its products are of f16.
@@ -123,6 +125,11 @@ mod tests {
         assert_eq!(rate(9.9e7), 1e11);
         assert_eq!(rate(1e8), 1e10);
         assert_eq!(rate(1e12), 1e10);
+        // A small copy that was disturbed is no ceiling for what larger ones surpass.
+        let disturbed = vec![Copying { footprint: 1e6, rate: 1e9 }, Copying { footprint: 1e8, rate: 1e10 }];
+        let ceilings = Ceilings { copying: disturbed, ..ceilings() };
+        assert_eq!(ceilings.copying_of(1e6).map(|c| c.rate), Some(1e10));
+        assert_eq!(Ceilings::NONE.copying_of(1e6), None);
     }
 
     #[test]
