@@ -77,13 +77,8 @@ pub fn beside(phases: &[Phase], layout: &Layout, group: u32) -> Result<Module> {
     Ok(assemble(phases, layout, [columns as u32, rows as u32], group, &body))
 }
 
-/// Several phases, one after the other, as a launch of one workgroup.
-pub fn merged(phases: &[Phase], layout: &Layout) -> Module {
-    in_turn(phases, layout, MERGED_GROUP, None)
-}
-
-/// As [`merged`], with so many invocations; with `repeat`, buffer of control words, as often as [`Control::Runs`] says. Phases of groups
-/// need [`MERGED_GROUP`] invocations.
+/// Several phases, one after the other, as a launch of one workgroup of so many invocations; with `repeat`, buffer of control words, as often as
+/// [`Control::Runs`] says. Phases of groups need [`MERGED_GROUP`] invocations.
 pub fn in_turn(phases: &[Phase], layout: &Layout, group: u32, repeat: Option<BufferId>) -> Module {
     let calls = calls(phases, group);
     let Some(control) = repeat else { return assemble(phases, layout, [1, 1], group, &calls) };
@@ -120,12 +115,7 @@ fn calls(phases: &[Phase], group: u32) -> String {
     body
 }
 
-/// How many loop turns an invocation of a merged launch spends on a phase, or `None` where the phase cannot be part of one.
-pub fn merged_iterations(phase: &Phase) -> Option<u64> {
-    turns(phase, MERGED_GROUP)
-}
-
-/// As [`merged_iterations`], in a launch of so many invocations.
+/// How many loop turns an invocation of a merged launch of so many spends on a phase, or `None` where the phase cannot be part of one.
 pub fn turns(phase: &Phase, group: u32) -> Option<u64> {
     match phase.work {
         Work::Items(count) => Some(count.div_ceil(u64::from(group)) * (phase.iterations + 1)),

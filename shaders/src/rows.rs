@@ -48,7 +48,7 @@ impl Rows {
     pub const ALONE: Rows = Rows { lanes: 1, group: 1, across: false, vec4: false, keep: 0, subgroup: None };
 
     /// Whether an invocation has a row for itself.
-    fn alone(self) -> bool {
+    pub fn alone(self) -> bool {
         self.lanes <= 1
     }
 

@@ -9,7 +9,7 @@ use noyau_tensor::{BinaryOp, DType, ReduceOp, Scalar, UnaryOp};
 
 use crate::matmul::tests::product;
 use crate::{
-    Binding, Form, Layout, Means, Phase, Rows, Tile, Variant, Work, beside, helpers, matmul, merged, merged_iterations, rows, scatter,
+    Binding, Form, Layout, MERGED_GROUP, Means, Phase, Rows, Tile, Variant, Work, beside, helpers, in_turn, matmul, rows, scatter, turns,
 };
 
 #[track_caller]
@@ -54,8 +54,8 @@ pub(crate) fn launch(phases: &[Phase], layout: &Layout) {
             validate(&beside(std::slice::from_ref(phase), layout, group).expect("fits").text);
         }
     }
-    if phases.iter().all(|p| merged_iterations(p).is_some()) {
-        validate(&merged(phases, layout).text);
+    if phases.iter().all(|p| turns(p, MERGED_GROUP).is_some()) {
+        validate(&in_turn(phases, layout, MERGED_GROUP, None).text);
     }
 }
 

@@ -14,24 +14,14 @@ pub fn attend(graph: &Graph, limits: &Limits) -> Result<Graph> {
     if !graph.nodes.iter().any(|node| matches!(node.op, Op::Attention(_))) {
         return Ok(graph.clone());
     }
-    let mut out = Graph { inputs: graph.inputs.clone(), ..Graph::default() };
-    let mut map: Vec<NodeId> = Vec::with_capacity(graph.nodes.len());
-    for node in &graph.nodes {
-        let inputs: Vec<NodeId> = node.inputs.iter().map(|id| map[id.0]).collect();
-        let id = match node.op {
-            Op::Attention(attention) if !fits(graph, attention, node, limits) => {
-                let operand = |(i, id): (usize, &NodeId)| Tensor::input(i, out.node(*id).shape.clone(), out.node(*id).dtype);
-                let operands: Vec<Tensor> = inputs.iter().enumerate().map(operand).collect();
-                let result = attention.expand(&operands);
-                splice(&mut out, node, &inputs, &result)?
-            }
-            _ => out.push(Node { inputs, ..node.clone() }),
-        };
-        map.push(id);
-    }
-    out.outputs = graph.outputs.iter().map(|id| map[id.0]).collect();
-    out.updates = graph.updates.iter().map(|(state, id)| (state.clone(), map[id.0])).collect();
-    Ok(out)
+    graph.try_rewrite(|out, node| match node.op {
+        Op::Attention(attention) if !fits(out, attention, &node, limits) => {
+            let operand = |(i, id): (usize, &NodeId)| Tensor::input(i, out.node(*id).shape.clone(), out.node(*id).dtype);
+            let operands: Vec<Tensor> = node.inputs.iter().enumerate().map(operand).collect();
+            splice(out, &node, &attention.expand(&operands))
+        }
+        _ => Ok(out.push(node)),
+    })
 }
 
 /// Whether a kernel does it: there is something to do, heads are of a size that it can hold, and all operands can be bound at once.

@@ -22,34 +22,25 @@ const PART_RESULTS: usize = 1 << 18;
 /// The graph with every convolution written as views and a product. Weights' gradients sum over at most `longest` elements at a time, where the number of
 /// images divides so: there are few of their results, and long sums are what there is to do side by side.
 pub fn convolve(graph: &Graph, longest: usize) -> Result<Graph> {
-    let mut out = Graph { inputs: graph.inputs.clone(), ..Graph::default() };
-    let mut map: Vec<NodeId> = Vec::with_capacity(graph.nodes.len());
-    for node in &graph.nodes {
-        let inputs: Vec<NodeId> = node.inputs.iter().map(|id| map[id.0]).collect();
-        let id = match &node.op {
-            Op::Conv(conv) => {
-                let operand = |i: usize| Tensor::input(i, out.node(inputs[i]).shape.clone(), node.dtype);
-                let result = product(conv, &operand(0), &operand(1), &node.shape, longest);
-                splice(&mut out, node, &inputs, &result)?
-            }
-            _ => out.push(Node { inputs, ..node.clone() }),
-        };
-        map.push(id);
-    }
-    out.outputs = graph.outputs.iter().map(|id| map[id.0]).collect();
-    out.updates = graph.updates.iter().map(|(state, id)| (state.clone(), map[id.0])).collect();
-    Ok(out)
+    graph.try_rewrite(|out, node| match &node.op {
+        Op::Conv(conv) => {
+            let operand = |i: usize| Tensor::input(i, out.node(node.inputs[i]).shape.clone(), node.dtype);
+            let result = product(conv, &operand(0), &operand(1), &node.shape, longest);
+            splice(out, &node, &result)
+        }
+        _ => Ok(out.push(node)),
+    })
 }
 
 /// Adds the nodes of an expression over a node's operands; the last one stands for the node.
-pub(crate) fn splice(graph: &mut Graph, node: &Node, inputs: &[NodeId], result: &Tensor) -> Result<NodeId> {
+pub(crate) fn splice(graph: &mut Graph, node: &Node, result: &Tensor) -> Result<NodeId> {
     if let Some(error) = result.error() {
         return Err(Error::Internal(format!("{} could not be written as other tensors: {error}", node.op)));
     }
     let mut ids: std::collections::HashMap<u64, NodeId> = std::collections::HashMap::new();
     for tensor in Tensor::topological(&[result]) {
         let id = match tensor.op() {
-            Op::Input(i) => inputs[*i],
+            Op::Input(i) => node.inputs[*i],
             Op::Detach => ids[&tensor.inputs()[0].id()],
             op => {
                 let operands = tensor.inputs().iter().map(|t| ids[&t.id()]).collect();

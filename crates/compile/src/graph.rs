@@ -39,6 +39,29 @@ pub struct Graph {
 }
 
 impl Graph {
+    /// The graph with every node written anew, operands first: `write` is given each node with its operands already in the new graph, and says what stands
+    /// for it there. Fails with the first node that it cannot write.
+    pub(crate) fn try_rewrite<E>(
+        &self,
+        mut write: impl FnMut(&mut Graph, Node) -> std::result::Result<NodeId, E>,
+    ) -> std::result::Result<Graph, E> {
+        let mut out = Graph { inputs: self.inputs.clone(), ..Graph::default() };
+        let mut map: Vec<NodeId> = Vec::with_capacity(self.nodes.len());
+        for node in &self.nodes {
+            let inputs = node.inputs.iter().map(|id| map[id.0]).collect();
+            map.push(write(&mut out, Node { inputs, ..node.clone() })?);
+        }
+        out.outputs = self.outputs.iter().map(|id| map[id.0]).collect();
+        out.updates = self.updates.iter().map(|(state, id)| (state.clone(), map[id.0])).collect();
+        Ok(out)
+    }
+
+    /// As [`Graph::try_rewrite`], where every node can be written.
+    pub(crate) fn rewrite(&self, mut write: impl FnMut(&mut Graph, Node) -> NodeId) -> Graph {
+        let Ok(graph) = self.try_rewrite(|out, node| Ok::<_, std::convert::Infallible>(write(out, node)));
+        graph
+    }
+
     /// Writes tensors down as a graph. Fails with the first mistake that an expression carries, with an update whose shape or type is not its
     /// state's, and with an argument that is used as another shape or type than declared.
     pub fn trace(inputs: &[(Shape, DType)], outputs: &[&Tensor], updates: &[(Arc<State>, Tensor)]) -> Result<Graph> {

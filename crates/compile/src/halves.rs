@@ -87,29 +87,22 @@ pub fn widen(graph: &Graph) -> Graph {
     if graph.nodes.iter().all(|node| !node.dtype.is_half()) {
         return graph.clone();
     }
-    let mut out = Graph { inputs: graph.inputs.clone(), ..Graph::default() };
-    let mut map: Vec<NodeId> = Vec::with_capacity(graph.nodes.len());
-    for node in &graph.nodes {
-        let node = Node { inputs: node.inputs.iter().map(|id| map[id.0]).collect(), ..node.clone() };
+    graph.rewrite(|out, node| {
         let way = if node.dtype.is_half() { way(&node.op) } else { Way::Exact };
-        let id = match way {
+        match way {
             Way::Exact => out.push(node),
             Way::Converted | Way::Accumulated => {
                 let half = node.dtype;
                 let mut wide = Node { dtype: DType::F32, ..node };
                 if matches!(way, Way::Converted) {
-                    wide.inputs.iter_mut().for_each(|id| *id = as_f32(&mut out, *id));
+                    wide.inputs.iter_mut().for_each(|id| *id = as_f32(out, *id));
                 }
                 let (shape, location) = (wide.shape.clone(), wide.location);
                 let wide = out.push(wide);
                 out.push(Node { op: Op::Cast(half), inputs: vec![wide], shape, dtype: half, location })
             }
-        };
-        map.push(id);
-    }
-    out.outputs = graph.outputs.iter().map(|id| map[id.0]).collect();
-    out.updates = graph.updates.iter().map(|(state, id)| (state.clone(), map[id.0])).collect();
-    out
+        }
+    })
 }
 
 /// A half as f32, which is exact; others as they are (an index, say). Simplification merges what is converted twice.
@@ -128,21 +121,15 @@ pub fn retype(graph: &Graph) -> Graph {
     if graph.nodes.iter().all(|node| !node.dtype.is_half()) {
         return graph.clone();
     }
-    let mut out = Graph { inputs: graph.inputs.clone(), ..Graph::default() };
-    let mut map: Vec<NodeId> = Vec::with_capacity(graph.nodes.len());
-    for node in &graph.nodes {
-        let mut node = Node { inputs: node.inputs.iter().map(|id| map[id.0]).collect(), ..node.clone() };
+    graph.rewrite(|out, mut node| {
         if node.op.is_view() {
             node.dtype = out.node(node.inputs[0]).dtype;
             if let Op::Pad(_, fill) = &mut node.op {
                 *fill = Scalar::new(fill.to_f64(), node.dtype);
             }
         } else if node.dtype == DType::F32 && matches!(node.op, Op::Binary(_) | Op::Reduce(..)) {
-            node.inputs.iter_mut().for_each(|id| *id = as_f32(&mut out, *id));
+            node.inputs.iter_mut().for_each(|id| *id = as_f32(out, *id));
         }
-        map.push(out.push(node));
-    }
-    out.outputs = graph.outputs.iter().map(|id| map[id.0]).collect();
-    out.updates = graph.updates.iter().map(|(state, id)| (state.clone(), map[id.0])).collect();
-    out
+        out.push(node)
+    })
 }

@@ -8,23 +8,14 @@ use crate::{Graph, Node, NodeId};
 /// The graph with no reduction over more than `limit` elements.
 pub fn split_reductions(graph: &Graph, limit: usize) -> Graph {
     let limit = limit.max(2);
-    let mut out = Graph { inputs: graph.inputs.clone(), ..Graph::default() };
-    let mut map: Vec<NodeId> = Vec::with_capacity(graph.nodes.len());
-    for node in &graph.nodes {
-        let node = Node { inputs: node.inputs.iter().map(|id| map[id.0]).collect(), ..node.clone() };
-        let id = match &node.op {
-            Op::Reduce(op, axes) => {
-                let shape = out.node(node.inputs[0]).shape.clone();
-                let count: usize = axes.iter().map(|&a| shape[a]).product();
-                if count > limit { split(&mut out, &node, *op, axes, &shape, limit) } else { out.push(node) }
-            }
-            _ => out.push(node),
-        };
-        map.push(id);
-    }
-    out.outputs = graph.outputs.iter().map(|id| map[id.0]).collect();
-    out.updates = graph.updates.iter().map(|(state, id)| (state.clone(), map[id.0])).collect();
-    out
+    graph.rewrite(|out, node| match &node.op {
+        Op::Reduce(op, axes) => {
+            let shape = out.node(node.inputs[0]).shape.clone();
+            let count: usize = axes.iter().map(|&a| shape[a]).product();
+            if count > limit { split(out, &node, *op, axes, &shape, limit) } else { out.push(node) }
+        }
+        _ => out.push(node),
+    })
 }
 
 fn split(out: &mut Graph, node: &Node, op: noyau_tensor::ReduceOp, axes: &[usize], shape: &Shape, limit: usize) -> NodeId {

@@ -11,7 +11,7 @@ use noyau_compile::Plan;
 use noyau_compile::plan::{BufferId, BufferKind, Kernel, KernelKind};
 use noyau_shaders::{
     Binding, Form, Heads, Layout, MERGED_GROUP, Means, Module, Phase, Rows, Scratch, Variant, Work, attention, beside, in_turn, matmul,
-    merged_iterations, record, rows, scatter, turns,
+    record, rows, scatter, turns,
 };
 use noyau_tensor::{DType, Error, Result};
 
@@ -127,7 +127,7 @@ impl Lowering<'_> {
     pub fn launches(&self) -> Result<Vec<Launch>> {
         let mut pending: Vec<Pending> = Vec::new();
         for i in 0..self.plan.kernels.len() {
-            let new = Pending { kernels: vec![i], merged: self.merged_cost(i)?, beside: self.beside(i)?, accesses: self.accesses(i) };
+            let new = Pending { kernels: vec![i], merged: self.merged_cost(i)?, beside: self.beside(i), accesses: self.accesses(i) };
             let last = pending.iter().rposition(|p| p.accesses.iter().any(|a| new.accesses.iter().any(|b| a.conflicts(b))));
             let both = (last.unwrap_or(0)..pending.len()).find_map(|at| {
                 let (merged, beside) = self.together(&pending[at], &new, last == Some(at))?;
@@ -181,16 +181,11 @@ impl Lowering<'_> {
     }
 
     /// Whether a kernel may stand beside others, and in which workgroups.
-    fn beside(&self, i: usize) -> Result<Option<Beside>> {
-        if self.tuning.merge == Some(false) || !matches!(self.plan.kernels[i].kind, KernelKind::Loop(_)) {
-            return Ok(None);
-        }
-        let (choice, layout, _) = self.prepare(&[i])?;
-        Ok(match self.phases(0, i, &choice[0], &layout)?[..] {
-            [Phase { work: Work::Items(count), .. }] if count > 0 => Some(Beside::Items),
-            [Phase { work: Work::Groups { count, size }, .. }] if count > 0 => Some(Beside::Groups(size)),
-            _ => None,
-        })
+    fn beside(&self, i: usize) -> Option<Beside> {
+        let KernelKind::Loop(l) = &self.plan.kernels[i].kind else { return None };
+        let how = self.target.rows_by(l, self.tuning.rows);
+        let way = if how.alone() { Beside::Items } else { Beside::Groups(how.group) };
+        (self.tuning.merge != Some(false)).then_some(way)
     }
 
     /// What a kernel reads and writes.
@@ -222,7 +217,7 @@ impl Lowering<'_> {
         }
         let (layout, _) = self.layout(&[i], &[]);
         let phases = self.phases(i, i, &self.merged_choice(i), &layout)?;
-        let cost: Option<u64> = phases.iter().map(merged_iterations).sum();
+        let cost: Option<u64> = phases.iter().map(|p| turns(p, MERGED_GROUP)).sum();
         Ok(cost.filter(|&turns| turns <= self.target.merged_turns()))
     }
 
@@ -393,8 +388,13 @@ impl Lowering<'_> {
 
     /// The storages that kernels use, each once, in order of first use.
     fn storages(&self, kernels: impl IntoIterator<Item = usize>) -> Vec<usize> {
+        self.storages_of(kernels.into_iter().flat_map(|i| buffers(&self.plan.kernels[i])))
+    }
+
+    /// As [`Lowering::storages`], of buffers.
+    fn storages_of(&self, buffers: impl IntoIterator<Item = BufferId>) -> Vec<usize> {
         let mut storages = Vec::new();
-        for buffer in kernels.into_iter().flat_map(|i| buffers(&self.plan.kernels[i])) {
+        for buffer in buffers {
             let storage = self.homes[buffer.0].storage;
             if !storages.contains(&storage) {
                 storages.push(storage);
@@ -418,29 +418,23 @@ impl Lowering<'_> {
     ) -> (Layout, Vec<usize>) {
         let mut kept = keeping.map(Keeping::buffers).unwrap_or_default();
         kept.extend(scratch);
-        let mut storages = self.storages(kernels.iter().copied());
-        for storage in kept.iter().map(|b| self.homes[b.0].storage) {
-            if !storages.contains(&storage) {
-                storages.push(storage);
-            }
-        }
+        let used: Vec<BufferId> = kernels.iter().flat_map(|&i| buffers(&self.plan.kernels[i])).chain(kept).collect();
+        let storages = self.storages_of(used.iter().copied());
         let mut layout = Layout::default();
         let mut numbers = HashMap::new();
-        let used: Vec<BufferId> = kernels.iter().flat_map(|&i| buffers(&self.plan.kernels[i])).chain(kept).collect();
         let stored = kernels.iter().flat_map(|&i| self.plan.kernels[i].writes());
         let stored = stored.chain(keeping.iter().flat_map(|k| k.rings.iter().map(|r| r.1).chain([k.control])));
         let written: Vec<BufferId> = stored.chain(scratch).collect();
         let storage_of = |b: &BufferId| self.homes[b.0].storage;
         for &storage in &storages {
-            let mut types: Vec<DType> =
-                used.iter().filter(|b| self.homes[b.0].storage == storage).map(|b| self.plan.buffers[b.0].dtype).collect();
+            let mut types: Vec<DType> = used.iter().filter(|b| storage_of(b) == storage).map(|b| self.plan.buffers[b.0].dtype).collect();
             types.sort();
             types.dedup();
             let write = written.iter().any(|b| storage_of(b) == storage);
             // Parts of a vec4 must not be written by different invocations: what is written has to be written so always.
             let fours = vec4.iter().any(|b| storage_of(b) == storage)
                 && written.iter().filter(|b| storage_of(b) == storage).all(|b| vec4.contains(b));
-            let half = used.iter().any(|b| self.homes[b.0].storage == storage && self.homes[b.0].half);
+            let half = used.iter().any(|b| storage_of(b) == storage && self.homes[b.0].half);
             let form = match types[..] {
                 _ if self.arenas[storage] => Form::Words,
                 _ if half && fours => Form::HalfVec4,
