@@ -27,7 +27,7 @@ pub use choose::Tuning;
 pub use clock::Clock;
 pub use context::Gpu;
 pub use executable::{Executable, HostCost, Stage};
-pub use memory::Memory;
+pub use memory::{ALIGNMENT, Memory, STATE_ARENA_BYTES};
 pub use noyau_shaders::{Rows, Tile, Variant};
 pub use timing::TimedRun;
 pub use tune::{Measure, Measured};

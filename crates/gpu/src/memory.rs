@@ -14,9 +14,9 @@ use crate::context::{Device, lock};
 /// Values of at most this many bytes live in arenas.
 pub(crate) const ARENA_BYTES: usize = 64 << 10;
 /// Where values in arenas begin: multiples of this.
-pub(crate) const ALIGNMENT: u64 = 256;
+pub const ALIGNMENT: u64 = 256;
 /// The size of an arena of states.
-const CHUNK_BYTES: u64 = 4 << 20;
+pub const STATE_ARENA_BYTES: u64 = 4 << 20;
 
 /// A buffer, with a number that no other has.
 #[derive(Clone, Debug)]
@@ -142,7 +142,7 @@ impl States {
         if let Some(found) = self.find(bytes) {
             return Ok(found);
         }
-        let storage = device.storage(CHUNK_BYTES.min(device.info.limits.max_binding_bytes), "an arena of states").await?;
+        let storage = device.storage(STATE_ARENA_BYTES.min(device.info.limits.max_binding_bytes), "an arena of states").await?;
         let size = storage.buffer.size();
         let chunk = Arc::new(Chunk { storage, free: Mutex::new(BTreeMap::from([(0, size)])) });
         lock(&self.0).push(chunk);

@@ -11,6 +11,8 @@ pub use noyau_data as data;
 pub use noyau_formats as formats;
 pub use noyau_gpu as gpu;
 pub use noyau_nn as nn;
+#[cfg(feature = "onnx")]
+pub use noyau_onnx as onnx;
 pub use noyau_tensor as tensor;
 pub use noyau_train as train;
 
@@ -28,7 +30,7 @@ pub mod prelude {
         Array, ConvOptions, DType, Error, Init, Padding, Param, Result, Scalar, Shape, Tensor, concat, einsum, grad, meshgrid, stack,
     };
     pub use noyau_train::{
-        CompiledStep, Device, DeviceChoice, EpochRecord, Evaluation, Fit, History, Progress, Session, Spec, Step, Trainer,
+        CompiledStep, Device, DeviceChoice, EpochRecord, Evaluation, Fit, History, MemoryUse, Progress, Session, Spec, Step, Trainer,
     };
 
     pub use crate::{GradCheck, gradcheck};

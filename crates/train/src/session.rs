@@ -10,6 +10,7 @@ use noyau_tensor::{Array, DType, Error, Op, Param, Result, Shape, State, Tensor,
 use serde_json::json;
 
 use crate::device::{Device, Executable, Memory};
+use crate::memory_use::MemoryUse;
 use crate::step::CompiledStep;
 use crate::watch::{Checks, Tracer, Watch, Watching, args, unshared};
 
@@ -228,13 +229,26 @@ impl Session {
         arguments: [Spec; N],
         trace: impl FnOnce([Tensor; N]) -> Step,
     ) -> Result<CompiledStep> {
-        let mut position = 0;
-        let tensors = arguments.each_ref().map(|spec| {
-            position += 1;
-            Tensor::input(position - 1, &spec.shape, spec.dtype)
-        });
-        let step = trace(tensors);
+        let step = traced(&arguments, trace);
         self.load(&arguments, step).await
+    }
+
+    /// What memory a step would take, without loading it: it is traced and planned as by [`Session::compile`], and nothing is allocated.
+    ///
+    /// Fails with the first mistake that an expression carries, and when the device cannot hold one of the step's buffers.
+    pub fn estimate<const N: usize>(&self, arguments: [Spec; N], trace: impl FnOnce([Tensor; N]) -> Step) -> Result<MemoryUse> {
+        let step = traced(&arguments, trace);
+        self.estimate_of(&arguments, &step)
+    }
+
+    pub(crate) fn estimate_of(&self, arguments: &[Spec], step: &Step) -> Result<MemoryUse> {
+        let options = self.options();
+        let plan = compile(&trace_step(arguments, step)?, options)?;
+        Ok(MemoryUse::of_plan(&plan, &options.limits))
+    }
+
+    fn options(&self) -> Options {
+        Options { limits: self.inner.device.limits(), fuse: self.inner.fuse }
     }
 
     pub(crate) async fn load(&self, arguments: &[Spec], step: Step) -> Result<CompiledStep> {
@@ -250,17 +264,7 @@ impl Session {
             }
         };
         let begun = now();
-        let declared: Vec<(Shape, DType)> = arguments.iter().map(|spec| (spec.shape.clone(), spec.dtype)).collect();
-        let outputs: Vec<&Tensor> = step.outputs.iter().collect();
-        let mut updates: Vec<(Arc<State>, Tensor)> =
-            step.updates.iter().map(|(param, next)| (Arc::clone(param.state()), next.clone())).collect();
-        let mut graph = Graph::trace(&declared, &outputs, &updates)?;
-        let counter = rng_step();
-        if graph.draws() && !updates.iter().any(|(state, _)| state.id() == counter.state().id()) {
-            // Each run of a step that draws sees new numbers.
-            updates.push((Arc::clone(counter.state()), counter.tensor() + 1));
-            graph = Graph::trace(&declared, &outputs, &updates)?;
-        }
+        let graph = trace_step(arguments, &step)?;
         event("graph", begun, args([("nodes", json!(graph.nodes.len()))]));
         let start = now();
         for state in states_of(&graph) {
@@ -268,7 +272,7 @@ impl Session {
         }
         event("states", start, args([]));
         let start = now();
-        let options = Options { limits: self.inner.device.limits(), fuse: self.inner.fuse };
+        let options = self.options();
         let mut plan = compile(&graph, options)?;
         event("plan", start, args([("kernels", json!(plan.kernels.len()))]));
         if checks.any() {
@@ -287,13 +291,38 @@ impl Session {
         event("load", start, args([("launches", json!(executable.launches()))]));
         event("compile", begun, args([]));
         let watch = checks.any().then(|| Watch::new(checks, &executable, &self.inner.device));
-        Ok(CompiledStep { executable, graph, plan, watch, watching: Arc::clone(&self.inner.watching), runs: 0 })
+        Ok(CompiledStep { executable, graph, plan, limits: options.limits, watch, watching: Arc::clone(&self.inner.watching), runs: 0 })
     }
 
     /// A plan on the session's device, with its states.
     pub(crate) async fn load_plan(&self, plan: &Arc<Plan>) -> Result<Executable> {
         self.inner.device.load(Arc::clone(plan), &mut |state| self.memory_of(state)).await
     }
+}
+
+/// What a function that describes a step returns for arguments of these shapes.
+fn traced<const N: usize>(arguments: &[Spec; N], trace: impl FnOnce([Tensor; N]) -> Step) -> Step {
+    let mut position = 0;
+    let tensors = arguments.each_ref().map(|spec| {
+        position += 1;
+        Tensor::input(position - 1, &spec.shape, spec.dtype)
+    });
+    trace(tensors)
+}
+
+/// A step as a graph. Each run of a step that draws random numbers sees new ones: their counter is updated too.
+fn trace_step(arguments: &[Spec], step: &Step) -> Result<Graph> {
+    let declared: Vec<(Shape, DType)> = arguments.iter().map(|spec| (spec.shape.clone(), spec.dtype)).collect();
+    let outputs: Vec<&Tensor> = step.outputs.iter().collect();
+    let mut updates: Vec<(Arc<State>, Tensor)> =
+        step.updates.iter().map(|(param, next)| (Arc::clone(param.state()), next.clone())).collect();
+    let graph = Graph::trace(&declared, &outputs, &updates)?;
+    let counter = rng_step();
+    if !graph.draws() || updates.iter().any(|(state, _)| state.id() == counter.state().id()) {
+        return Ok(graph);
+    }
+    updates.push((Arc::clone(counter.state()), counter.tensor() + 1));
+    Graph::trace(&declared, &outputs, &updates)
 }
 
 /// The states that a graph reads or updates, in order of use.

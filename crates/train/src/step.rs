@@ -4,12 +4,13 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use noyau_compile::plan::HISTORY;
-use noyau_compile::{Graph, Plan};
+use noyau_compile::{Graph, Limits, Plan};
 use noyau_gpu::HostCost;
 use noyau_tensor::{Array, Error, Result};
 use serde_json::json;
 
 use crate::device::Executable;
+use crate::memory_use::MemoryUse;
 #[cfg(test)]
 use crate::session::Session;
 use crate::watch::{Tracer, Watch, Watching, args, launch_name};
@@ -19,6 +20,8 @@ pub struct CompiledStep {
     pub(crate) executable: Executable,
     pub(crate) graph: Graph,
     pub(crate) plan: Arc<Plan>,
+    /// What it was planned for.
+    pub(crate) limits: Limits,
     /// What each run is checked for.
     pub(crate) watch: Option<Watch>,
     pub(crate) watching: Arc<Watching>,
@@ -248,6 +251,11 @@ impl CompiledStep {
         let mut plan = Plan::clone(&self.plan);
         alter(&mut plan);
         self.executable = pollster::block_on(session.load_plan(&Arc::new(plan))).expect("the altered plan loads");
+    }
+
+    /// What memory it takes, states included.
+    pub fn memory(&self) -> MemoryUse {
+        MemoryUse::of_plan(&self.plan, &self.limits)
     }
 
     /// The step as traced.
