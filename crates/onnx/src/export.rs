@@ -1,0 +1,1 @@
+//! Models of noyau as ONNX files.
