@@ -22,6 +22,7 @@ pub struct Settings {
 #[derive(Debug, Default)]
 struct Memory {
     counter: Option<Param>,
+    rate_factor: Option<Param>,
     /// Positions in `states` by the parameter's state and the kind of moment.
     moments: HashMap<(u64, &'static str), usize>,
     states: Vec<(String, Param)>,
@@ -60,6 +61,25 @@ impl Settings {
     /// The states made so far, in the order in which they were made, with their names.
     pub fn states(&self) -> Vec<(String, Param)> {
         self.memory.lock().unwrap_or_else(PoisonError::into_inner).states.clone()
+    }
+
+    /// A state, `optimizer.rate_factor`, an f32 scalar that begins with 1 and multiplies the learning rate from the next step that is compiled on: what changes
+    /// the rate while a training runs sets it, and nothing is compiled again. It exists only once it was asked for here.
+    #[track_caller]
+    pub fn rate_factor(&self) -> Param {
+        let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(factor) = &memory.rate_factor {
+            return factor.clone();
+        }
+        let factor = Param::scalar("optimizer.rate_factor", 1.0);
+        memory.rate_factor = Some(factor.clone());
+        memory.states.push((factor.name().into(), factor.clone()));
+        factor
+    }
+
+    /// The state of [`Settings::rate_factor`], if there is one.
+    pub fn known_rate_factor(&self) -> Option<Param> {
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner).rate_factor.clone()
     }
 
     /// The counter of updates done, u32, which is made here if need be.
@@ -182,6 +202,10 @@ pub(super) fn apply(
     };
     let mut counted = !settings.rate.is_constant();
     let rate = if counted { settings.rate.at(&settings.counter()) } else { settings.rate.at(&Tensor::from(0u32)) };
+    let rate = match settings.known_rate_factor() {
+        Some(factor) => &rate * &factor,
+        None => rate,
+    };
     let mut updates = Vec::new();
     for ((path, parameter), gradient) in parameters.iter().zip(&found) {
         let mut update = Update { settings, path, parameter, rate: &rate, counted: false, changes: Vec::new() };

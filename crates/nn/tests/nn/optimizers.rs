@@ -172,3 +172,16 @@ fn an_optimizer_of_ones_own_is_a_rule() {
     }
     assert_close(&four(&SignDescent(noyau_nn::optim::Settings::new(0.1))), &[0.6, -1.6, 0.1], 1e-7);
 }
+
+/// A factor that was not asked for is no state; one that was is saved with the others, and is 1 until someone sets it.
+#[test]
+fn the_rate_has_a_factor_once_it_is_asked_for() {
+    let (plain, with) = (Sgd::new(0.1).momentum(0.9), Sgd::new(0.1).momentum(0.9));
+    assert!(plain.settings().known_rate_factor().is_none());
+    let factor = with.settings().rate_factor();
+    assert_eq!(factor.state().id(), with.settings().rate_factor().state().id());
+    assert_eq!(four(&plain), four(&with));
+    let names = |optimizer: &Sgd| optimizer.states().into_iter().map(|(name, _)| name).collect::<Vec<_>>();
+    assert_eq!(names(&plain), ["optimizer.momentum.0.weight"]);
+    assert_eq!(names(&with), ["optimizer.rate_factor", "optimizer.momentum.0.weight"]);
+}
