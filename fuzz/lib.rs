@@ -1,0 +1,6 @@
+//! What the fuzz targets run: the same functions as `tests/regressions.rs`.
+
+#[path = "../tests/regressions/memory.rs"]
+pub mod memory;
+#[path = "../tests/regressions/parsers.rs"]
+pub mod parsers;
