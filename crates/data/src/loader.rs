@@ -108,17 +108,24 @@ impl Loader {
 
     /// The batches of an epoch, numbered from 0. A thread makes the next ones while a step runs; it ends when the iterator is dropped.
     pub fn epoch(&self, epoch: u64) -> Batches {
-        let words = self.batch_size.min(self.data.len()).saturating_mul(self.data.sample_shape().numel());
-        // The browser has no threads to spare.
-        self.batches(epoch, words >= SMALL && !cfg!(target_arch = "wasm32"))
+        self.epoch_from(epoch, 0)
     }
 
-    fn batches(&self, epoch: u64, ahead: bool) -> Batches {
+    /// The batches of an epoch from one of them on, numbered from 0: what was left of it when a training was interrupted. None where there are no
+    /// more.
+    pub fn epoch_from(&self, epoch: u64, first: usize) -> Batches {
+        let words = self.batch_size.min(self.data.len()).saturating_mul(self.data.sample_shape().numel());
+        // The browser has no threads to spare.
+        self.batches(epoch, first, words >= SMALL && !cfg!(target_arch = "wasm32"))
+    }
+
+    fn batches(&self, epoch: u64, first: usize, ahead: bool) -> Batches {
         let work =
             Work { data: self.data.clone(), order: self.order(epoch).into(), batch_size: self.batch_size, spares: self.spares.clone() };
         // Where no thread can be had, the batches are made on the spot.
-        let thread = if ahead { Ahead::start(work.clone()) } else { None };
-        Batches { work, next: 0, thread }
+        let first = first.min(work.len());
+        let thread = if ahead { Ahead::start(work.clone(), first) } else { None };
+        Batches { work, next: first, thread }
     }
 
     /// The batches of an epoch as indices into the data set, for a data set that lives on the device (see [`Dataset::packed`]).
@@ -164,10 +171,10 @@ struct Ahead {
 }
 
 impl Ahead {
-    fn start(work: Work) -> Option<Ahead> {
+    fn start(work: Work, first: usize) -> Option<Ahead> {
         let (sender, batches) = sync_channel(AHEAD);
         let make_all = move || {
-            for number in 0..work.len() {
+            for number in first..work.len() {
                 // Nobody listens any more: the iterator has been dropped.
                 if sender.send(work.make(number)).is_err() {
                     return;
@@ -321,8 +328,8 @@ mod tests {
     fn the_same_seed_gives_the_same_batches_with_and_without_a_thread() {
         let data = numbered(103, 5);
         let loader = Loader::new(&data, 8).unwrap().shuffle(1);
-        let inline: Vec<Batch> = loader.batches(3, false).collect();
-        let ahead: Vec<Batch> = loader.batches(3, true).collect();
+        let inline: Vec<Batch> = loader.batches(3, 0, false).collect();
+        let ahead: Vec<Batch> = loader.batches(3, 0, true).collect();
         assert_eq!(inline, ahead);
         assert_eq!(inline, Loader::new(&data, 8).unwrap().shuffle(1).epoch(3).collect::<Vec<_>>());
         for batch in inline {
@@ -333,11 +340,28 @@ mod tests {
     }
 
     #[test]
+    fn an_epoch_goes_on_from_any_of_its_batches() {
+        let loader = Loader::new(&numbered(103, 5), 8).unwrap().shuffle(1);
+        let whole: Vec<Batch> = loader.epoch(3).collect();
+        for ahead in [false, true] {
+            for first in [0, 1, 7, 12] {
+                let batches = loader.batches(3, first, ahead);
+                assert_eq!(batches.len(), 13 - first);
+                assert_eq!(batches.collect::<Vec<_>>(), whole[first..], "from batch {first}");
+            }
+            for first in [13, 14, usize::MAX] {
+                assert_eq!(loader.batches(3, first, ahead).count(), 0);
+            }
+        }
+        assert_eq!(labels(loader.epoch_from(3, 12)), labels(whole[12..].iter().cloned()));
+    }
+
+    #[test]
     fn recycled_batches_hold_the_right_values() {
         let loader = Loader::new(&numbered(50, 4), 8).unwrap().shuffle(9);
         for ahead in [false, true] {
             for epoch in 0..3 {
-                let mut batches = loader.batches(epoch, ahead);
+                let mut batches = loader.batches(epoch, 0, ahead);
                 let mut seen = Vec::new();
                 while let Some(batch) = batches.next() {
                     seen.extend(batch.y.to_vec::<u32>().unwrap());
@@ -347,7 +371,7 @@ mod tests {
                 assert_eq!(seen, loader.order(epoch));
             }
         }
-        let mut batches = loader.batches(0, false);
+        let mut batches = loader.batches(0, 0, false);
         let strange = Batch { x: Array::scalar(1f32), y: Array::scalar(1u32) };
         batches.recycle(strange);
         let other = numbered(8, 3).batch(&[0, 1, 2, 3, 4, 5, 6, 7]).unwrap();
@@ -358,7 +382,7 @@ mod tests {
     #[test]
     fn memory_is_used_again() {
         let loader = Loader::new(&numbered(64, 4), 8).unwrap();
-        let mut batches = loader.batches(0, false);
+        let mut batches = loader.batches(0, 0, false);
         let first = batches.next().unwrap();
         let place = first.x.words().as_ptr();
         batches.recycle(first);
@@ -369,7 +393,7 @@ mod tests {
     fn dropping_early_neither_hangs_nor_leaves_a_thread() {
         let loader = Loader::new(&numbered(2000, 100), 100).unwrap().shuffle(0);
         for taken in [0, 1, 3, 20] {
-            let mut batches = loader.batches(0, true);
+            let mut batches = loader.batches(0, 0, true);
             let watch = Arc::downgrade(&batches.work.order);
             for _ in 0..taken {
                 batches.next().unwrap();

@@ -58,7 +58,7 @@ async fn find(
     parts: impl Fn(usize) -> (Vec<Spec>, Step),
 ) -> Result<String> {
     start.restore(session).await?;
-    let mut batches = feed.epoch(session, epoch as u64 - 1).await?;
+    let mut batches = feed.epoch(session, epoch as u64 - 1, 0).await?;
     let mut step_number = 0;
     let mut before = Snapshot::take(session).await?;
     let mut compiled = HashMap::new();

@@ -71,13 +71,14 @@ impl Feed {
         self.resident.iter().map(|resident| (resident.cursor.clone(), &resident.cursor + 1u32)).collect()
     }
 
-    /// Begins an epoch: its batches, in order.
-    pub async fn epoch(&self, session: &Session, epoch: u64) -> Result<Batches> {
-        let Some(resident) = &self.resident else { return Ok(Batches::Arrays(self.loader.epoch(epoch))) };
+    /// Begins an epoch at one of its batches: those from there on, in order.
+    pub async fn epoch(&self, session: &Session, epoch: u64, first: usize) -> Result<Batches> {
+        let Some(resident) = &self.resident else { return Ok(Batches::Arrays(self.loader.epoch_from(epoch, first))) };
         let order = self.loader.order(epoch);
+        let size = self.loader.batch_size();
         session.set_async(&resident.order, &Array::new([order.len()], &order)?).await?;
-        session.set_async(&resident.cursor, &Array::scalar(0u32)).await?;
-        Ok(Batches::Placed { samples: order.len(), size: self.loader.batch_size() })
+        session.set_async(&resident.cursor, &Array::scalar(first as u32)).await?;
+        Ok(Batches::Placed { samples: order.len().saturating_sub(first.saturating_mul(size)), size })
     }
 
     /// The sizes of batches that an epoch has: the batch size, and what is left at the end.

@@ -1,24 +1,33 @@
 //! Sessions and trainers: where models meet devices.
 //!
 //! In the order in which data flows: [`Device`] is where steps run; [`Session`] holds the states that live there and compiles steps for it; `feed` brings a data
-//! set's batches to a step; [`Trainer`] fits a model to them and keeps [`History`]; `checkpoint` keeps states in files; `memory_use` says what a plan takes; `diagnose` finds out why a loss became NaN;
+//! set's batches to a step; [`Trainer`] fits a model to them as [`Fit`] says, by the loop in `run`, and keeps [`History`]; `evaluate` makes figures of a data set; `checkpoint` keeps states in files; `memory_use` says what a plan takes; `diagnose` finds out why a loss became NaN;
 //! `watch` looks at what a run does: checks it kernel by kernel, or traces it.
 
 mod checkpoint;
 mod device;
 mod diagnose;
+mod evaluate;
 mod feed;
+mod fit;
 mod history;
 mod memory_use;
+mod pace;
+mod run;
 mod session;
 mod step;
 mod trainer;
 mod watch;
+mod weights;
 
 pub use device::{Device, DeviceChoice};
+pub use fit::Fit;
 pub use history::{EpochRecord, Evaluation, History, Progress};
 pub use noyau_gpu::{AdapterInfo, DeviceKind, HostCost, Measure};
 pub use memory_use::MemoryUse;
 pub use session::{Session, Spec, Step};
 pub use step::{CompiledStep, Timing};
-pub use trainer::{Fit, Trainer};
+pub use trainer::Trainer;
+#[cfg(not(target_arch = "wasm32"))]
+pub use weights::{load_weights, save_weights};
+pub use weights::{LoadReport, Mismatch, Weights, save_weights_async, weights_to_bytes_async};
