@@ -2,7 +2,8 @@
 //!
 //! In the order in which data flows on the way in: [`safetensors`] and [`npy`] read a header and check it against the size of the file
 //! before anything is allocated, `stored` turns the elements of the file into the words of an
-//! [`Array`](noyau_tensor::Array). On the way out [`write_atomically`] makes a file appear whole or not at all.
+//! [`Array`](noyau_tensor::Array). On the way out [`write_atomically`] makes a file appear whole or not at all. [`torch`] says how PyTorch's layers and noyau's
+//! keep their values, and writes files that PyTorch loads.
 //!
 //! Both formats can also be read from and written to bytes in memory, for programs that have no files (the browser).
 //!
@@ -16,5 +17,6 @@ mod atomic;
 pub mod npy;
 pub mod safetensors;
 mod stored;
+pub mod torch;
 
 pub use atomic::write_atomically;

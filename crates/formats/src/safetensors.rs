@@ -13,7 +13,7 @@ use std::path::Path;
 use noyau_tensor::{Array, Error, Result, Shape};
 use serde_json::{Map, Value};
 
-use crate::stored::{Stored, count, read_array, write_array};
+use crate::stored::{Stored, count, read_array, write_array, write_longs};
 use crate::write_atomically;
 
 /// The header's key for metadata, which therefore cannot name a tensor.
@@ -43,8 +43,28 @@ pub struct Loaded {
 /// [`Error::Argument`] when two tensors have the same name or one is called `__metadata__`; [`Error::Io`] when the file cannot be
 /// written.
 pub fn save(path: impl AsRef<Path>, tensors: &[(String, Array)], metadata: &BTreeMap<String, String>) -> Result<()> {
-    let (header, order) = header(tensors, metadata)?;
+    save_as(path.as_ref(), &as_they_are(tensors), metadata)
+}
+
+/// A name, its values, and the type in which they are written.
+pub(crate) type Item<'a> = (&'a str, &'a Array, Stored);
+
+/// [`save`], with the type in the file for each tensor.
+pub(crate) fn save_as(path: &Path, items: &[Item], metadata: &BTreeMap<String, String>) -> Result<()> {
+    let (header, order) = header(items, metadata)?;
     write_atomically(path, |writer| write(writer, &header, &order))
+}
+
+/// The bytes that [`save_as`] would write.
+pub(crate) fn bytes_as(items: &[Item], metadata: &BTreeMap<String, String>) -> Result<Vec<u8>> {
+    let (header, order) = header(items, metadata)?;
+    let mut bytes = Vec::new();
+    write(&mut bytes, &header, &order).map_err(|e| Error::Internal(format!("writing to memory failed: {e}")))?;
+    Ok(bytes)
+}
+
+fn as_they_are(tensors: &[(String, Array)]) -> Vec<Item<'_>> {
+    tensors.iter().map(|(name, array)| (name.as_str(), array, Stored::of(array.dtype()))).collect()
 }
 
 /// The bytes that [`save`] would write.
@@ -53,10 +73,7 @@ pub fn save(path: impl AsRef<Path>, tensors: &[(String, Array)], metadata: &BTre
 ///
 /// [`Error::Argument`] as for [`save`].
 pub fn to_bytes(tensors: &[(String, Array)], metadata: &BTreeMap<String, String>) -> Result<Vec<u8>> {
-    let (header, order) = header(tensors, metadata)?;
-    let mut bytes = Vec::new();
-    write(&mut bytes, &header, &order).map_err(|e| Error::Internal(format!("writing to memory failed: {e}")))?;
-    Ok(bytes)
+    bytes_as(&as_they_are(tensors), metadata)
 }
 
 /// Reads a file.
@@ -82,10 +99,10 @@ pub fn from_bytes(name: impl AsRef<Path>, bytes: &[u8]) -> Result<Loaded> {
 }
 
 /// The padded header, and the tensors in the order in which their values follow it.
-fn header<'a>(tensors: &'a [(String, Array)], metadata: &BTreeMap<String, String>) -> Result<(Vec<u8>, Vec<&'a Array>)> {
+fn header<'a>(items: &[Item<'a>], metadata: &BTreeMap<String, String>) -> Result<(Vec<u8>, Vec<(&'a Array, Stored)>)> {
     let mut names = BTreeSet::new();
-    for (name, _) in tensors {
-        if name == METADATA {
+    for (name, ..) in items {
+        if *name == METADATA {
             return Err(Error::argument("safetensors", format!("no tensor can be called {METADATA:?}: the format keeps that name")));
         }
         if !names.insert(name) {
@@ -93,9 +110,8 @@ fn header<'a>(tensors: &'a [(String, Array)], metadata: &BTreeMap<String, String
         }
     }
     // Wide elements first, so that every tensor is aligned in the file whatever comes before it; then by name.
-    let mut sorted: Vec<_> = tensors.iter().collect();
-    let width = |array: &Array| std::cmp::Reverse(Stored::of(array.dtype()).size());
-    sorted.sort_by(|(a, x), (b, y)| width(x).cmp(&width(y)).then(a.cmp(b)));
+    let mut sorted: Vec<Item> = items.to_vec();
+    sorted.sort_by(|(a, _, x), (b, _, y)| y.size().cmp(&x.size()).then(a.cmp(b)));
 
     let mut entries = Map::new();
     if !metadata.is_empty() {
@@ -103,11 +119,10 @@ fn header<'a>(tensors: &'a [(String, Array)], metadata: &BTreeMap<String, String
         entries.insert(METADATA.to_string(), Value::Object(text));
     }
     let mut start = 0;
-    for (name, array) in &sorted {
-        let stored = Stored::of(array.dtype());
+    for &(name, array, stored) in &sorted {
         let end = start + array.len() * stored.size();
         let shape = array.shape().to_vec();
-        entries.insert(name.clone(), serde_json::json!({ "dtype": code(stored), "shape": shape, "data_offsets": [start, end] }));
+        entries.insert(name.to_string(), serde_json::json!({ "dtype": code(stored), "shape": shape, "data_offsets": [start, end] }));
         start = end;
     }
     let mut header = Value::Object(entries).to_string().into_bytes();
@@ -118,13 +133,16 @@ fn header<'a>(tensors: &'a [(String, Array)], metadata: &BTreeMap<String, String
             format!("names and metadata take {} bytes, the format allows {MAX_HEADER}", header.len()),
         ));
     }
-    Ok((header, sorted.into_iter().map(|(_, array)| array).collect()))
+    Ok((header, sorted.into_iter().map(|(_, array, stored)| (array, stored)).collect()))
 }
 
-fn write(writer: &mut dyn Write, header: &[u8], order: &[&Array]) -> io::Result<()> {
+fn write(writer: &mut dyn Write, header: &[u8], order: &[(&Array, Stored)]) -> io::Result<()> {
     writer.write_all(&(header.len() as u64).to_le_bytes())?;
     writer.write_all(header)?;
-    order.iter().try_for_each(|array| write_array(array, writer))
+    order.iter().try_for_each(|(array, stored)| match stored {
+        Stored::I64 => write_longs(array, writer),
+        _ => write_array(array, writer),
+    })
 }
 
 /// One tensor as the header describes it.

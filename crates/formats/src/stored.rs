@@ -182,6 +182,11 @@ pub(crate) fn write_array(array: &Array, writer: &mut dyn Write) -> io::Result<(
     Ok(())
 }
 
+/// Writes an array's elements, rounded toward zero, as integers of 64 bits.
+pub(crate) fn write_longs(array: &Array, writer: &mut dyn Write) -> io::Result<()> {
+    array.to_f64().into_iter().try_for_each(|value| writer.write_all(&(value as i64).to_le_bytes()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
