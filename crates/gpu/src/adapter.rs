@@ -30,6 +30,9 @@ pub struct AdapterLimits {
     pub max_group: u32,
     /// Bytes of workgroup memory.
     pub max_shared_bytes: u32,
+    /// Bytes of memory that the device has in all, where its driver says so (Vulkan); programs that run beside take some of it. Of a device that shares the CPU's memory
+    /// it is what the driver takes for its share.
+    pub memory_bytes: Option<u64>,
 }
 
 /// An adapter: a GPU as one driver shows it.
@@ -100,6 +103,8 @@ async fn usable_by(backends: wgpu::Backends) -> Vec<(wgpu::Adapter, AdapterInfo)
     descriptor.backends = backends;
     // Without wgpu's debugging aids (an extra dispatch for each indirect one, among them) unless the environment asks for them.
     descriptor.flags = wgpu::InstanceFlags::empty().with_env();
+    // Of what the driver says is free: beyond it programs are put out of the device's memory, or are killed, where an error would do.
+    descriptor.memory_budget_thresholds.for_resource_creation = Some(98);
     let instance = wgpu::Instance::new(descriptor);
     let mut found: Vec<(wgpu::Adapter, AdapterInfo)> =
         instance.enumerate_adapters(backends).await.into_iter().map(|adapter| (describe(&adapter), adapter)).map(|(i, a)| (a, i)).collect();
@@ -141,11 +146,29 @@ fn describe(adapter: &wgpu::Adapter) -> AdapterInfo {
             max_bindings: limits.max_storage_buffers_per_shader_stage as usize,
             max_group: limits.max_compute_invocations_per_workgroup.min(limits.max_compute_workgroup_size_x),
             max_shared_bytes: limits.max_compute_workgroup_storage_size,
+            memory_bytes: heap(adapter),
         },
         features: features.iter_names().map(|(name, _)| name.to_lowercase()).collect(),
         subgroup: subgroups.then_some(info.subgroup_min_size),
         matrices: matrices(adapter),
     }
+}
+
+/// See [`AdapterLimits::memory_bytes`]: the largest heap that lies with the device.
+#[cfg(any(target_os = "linux", target_os = "windows", target_os = "android"))]
+fn heap(adapter: &wgpu::Adapter) -> Option<u64> {
+    // SAFETY: the guard is used to ask, and dropped; nothing of the driver's is destroyed or kept.
+    let vulkan = unsafe { adapter.as_hal::<wgpu::hal::api::Vulkan>() }?;
+    // SAFETY: the physical device is of this instance, and both are alive as long as the guard is.
+    let memory = unsafe { vulkan.shared_instance().raw_instance().get_physical_device_memory_properties(vulkan.raw_physical_device()) };
+    /// `VK_MEMORY_HEAP_DEVICE_LOCAL_BIT`.
+    const DEVICE_LOCAL: u32 = 1;
+    memory.memory_heaps_as_slice().iter().filter(|heap| heap.flags.as_raw() & DEVICE_LOCAL != 0).map(|heap| heap.size).max()
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "windows", target_os = "android")))]
+fn heap(_: &wgpu::Adapter) -> Option<u64> {
+    None
 }
 
 /// See [`AdapterInfo::matrices`].

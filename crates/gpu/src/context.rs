@@ -10,12 +10,13 @@ use crate::Executable;
 use crate::adapter::{AdapterInfo, adapter};
 use crate::cache::Cache;
 use crate::choose::{Target, Tuning};
+use crate::fault::{Faults, Point, of_wgpu};
 use crate::halves;
 use crate::memory::{ARENA_BYTES, Memory, States, Storage};
 use crate::pipelines::Pipelines;
 use crate::timing::Stamps;
 use crate::tune::Tuner;
-use crate::wait::signal;
+use crate::wait::{ready, signal};
 
 /// An open device: clones share it.
 #[derive(Clone)]
@@ -38,8 +39,7 @@ pub(crate) struct Device {
     objects: AtomicU64,
     /// Buffers through which values come back, while nobody uses them.
     staging: Mutex<Vec<Storage>>,
-    /// The first thing that went wrong outside of any call.
-    fault: Arc<Mutex<Option<Error>>>,
+    pub faults: Arc<Faults>,
 }
 
 impl std::fmt::Debug for Gpu {
@@ -72,6 +72,7 @@ impl Gpu {
             unsafe { wgpu::ExperimentalFeatures::enabled() }
         };
         let tuning = Tuning::of_environment(&Target::of(&info))?;
+        let faults = Arc::new(Faults::new(info.to_string())?);
         let descriptor = wgpu::DeviceDescriptor {
             label: Some("noyau"),
             required_features: features,
@@ -84,18 +85,12 @@ impl Gpu {
             message: format!("the driver refused to open it: {e}"),
         };
         let (device, queue) = adapter.request_device(&descriptor).await.map_err(refused)?;
-        let fault = Arc::new(Mutex::new(None));
-        let name = info.to_string();
-        let (keep, device_name) = (Arc::clone(&fault), name.clone());
-        device.on_uncaptured_error(Arc::new(move |e| {
-            lock(&keep).get_or_insert_with(|| of_wgpu(&device_name, e));
-        }));
-        let keep = Arc::clone(&fault);
+        let theirs = Arc::clone(&faults);
+        device.on_uncaptured_error(Arc::new(move |error| theirs.complained(error)));
+        let theirs = Arc::clone(&faults);
         device.set_device_lost_callback(move |reason, message| {
-            if !matches!(reason, wgpu::DeviceLostReason::Destroyed) {
-                // A loss explains whatever else was reported: it goes first.
-                *lock(&keep) = Some(Error::DeviceLost { device: name.clone(), message });
-            }
+            let destroyed = matches!(reason, wgpu::DeviceLostReason::Destroyed) && message.is_empty();
+            theirs.lost(if destroyed { "it was destroyed".into() } else { message });
         });
         let cache = Cache::open(&device, &adapter.get_info());
         Ok(Gpu(Arc::new(Device {
@@ -111,7 +106,7 @@ impl Gpu {
             stamps,
             objects: AtomicU64::new(0),
             staging: Mutex::default(),
-            fault,
+            faults,
         })))
     }
 
@@ -145,8 +140,7 @@ impl Gpu {
     pub fn write(&self, memory: &Memory, value: &Array) -> Result<()> {
         self.0.check()?;
         memory.accepts(value)?;
-        self.0.write(memory.storage(), memory.offset(), value.words(), memory.is_half());
-        Ok(())
+        self.0.write(memory.storage(), memory.offset(), value.words(), memory.is_half())
     }
 
     /// A memory's value, after everything that was submitted before.
@@ -190,9 +184,7 @@ impl Gpu {
     pub async fn wait(&self) -> Result<()> {
         let (done, signal) = signal();
         self.0.queue.on_submitted_work_done(move || done(()));
-        self.0.poll()?;
-        signal.await;
-        self.0.check()
+        self.0.wait_for_signal(signal, &|| self.0.faults.last_sent()).await
     }
 }
 
@@ -204,19 +196,7 @@ impl Device {
 
     /// The fault that the driver reported, if any.
     pub fn check(&self) -> Result<()> {
-        lock(&self.fault).clone().map_or(Ok(()), Err)
-    }
-
-    /// Where that is possible, waits for everything submitted; browsers do it by themselves.
-    pub fn poll(&self) -> Result<()> {
-        self.poll_for(wgpu::PollType::wait_indefinitely())
-    }
-
-    /// Waits for what `until` says.
-    pub fn poll_for(&self, until: wgpu::PollType) -> Result<()> {
-        let polled = self.device.poll(until);
-        self.check()?;
-        polled.map(drop).map_err(|e| Error::Device { device: self.info.to_string(), message: format!("waiting for it failed: {e}") })
+        self.faults.check()
     }
 
     /// Runs `make` and returns what the driver had to say against it.
@@ -227,11 +207,10 @@ impl Device {
         let inner = self.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
         let made = make();
         let errors = (inner.pop(), middle.pop(), outer.pop());
-        if let Some(error) = [errors.0.await, errors.1.await, errors.2.await].into_iter().flatten().next() {
-            self.check()?;
-            return Err(of_wgpu(&self.info.to_string(), error));
-        }
-        Ok(made)
+        let error = [errors.0.await, errors.1.await, errors.2.await].into_iter().flatten().next();
+        // What is made on a device that was lost meanwhile is nothing, and no scope says so.
+        self.check()?;
+        error.map_or(Ok(made), |error| Err(of_wgpu(&self.info.to_string(), error)))
     }
 
     /// Refuses a buffer that the device cannot have or bind.
@@ -297,7 +276,10 @@ impl Device {
         // Whole vec4s, and never nothing: both are what bindings want.
         let size = bytes.max(1).next_multiple_of(16);
         let descriptor = wgpu::BufferDescriptor { label: Some(what), size, usage, mapped_at_creation: false };
-        let made = self.scoped(|| self.device.create_buffer(&descriptor)).await;
+        let made = match self.pass(Point::Create) {
+            Ok(()) => self.scoped(|| self.device.create_buffer(&descriptor)).await,
+            Err(error) => Err(error),
+        };
         self.count();
         match made {
             Ok(buffer) => Ok(Storage::new(buffer)),
@@ -309,11 +291,29 @@ impl Device {
     }
 
     /// Writes the host's words before the next submission; `half` when they are stored as f16, two bytes each.
-    pub fn write(&self, storage: &Storage, offset: u64, words: &[u32], half: bool) {
+    pub fn write(&self, storage: &Storage, offset: u64, words: &[u32], half: bool) -> Result<()> {
+        if words.is_empty() {
+            return Ok(());
+        }
+        // The driver needs memory on the way.
+        let asked = |error| match error {
+            Error::OutOfMemory { device, .. } => {
+                let bytes = words.len() * if half { 2 } else { 4 };
+                Error::OutOfMemory { device, message: format!("sending a value of {bytes} bytes takes as many more, which are not free") }
+            }
+            error => error,
+        };
+        self.pass(Point::Write).map_err(asked)?;
+        // In browsers a scope's errors come later: there it is the device that keeps them.
+        let scope = (!cfg!(target_arch = "wasm32")).then(|| self.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory));
         if half {
             self.queue.write_buffer(&storage.buffer, offset, bytemuck::cast_slice(&halves::pack(words)));
-        } else if !words.is_empty() {
+        } else {
             self.queue.write_buffer(&storage.buffer, offset, bytemuck::cast_slice(words));
+        }
+        match scope.and_then(|scope| ready(scope.pop()).flatten()) {
+            Some(error) => Err(asked(of_wgpu(&self.info.to_string(), error))),
+            None => self.check(),
         }
     }
 
@@ -325,31 +325,22 @@ impl Device {
         }
         let mut encoder = self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some("read") });
         encoder.copy_buffer_to_buffer(&storage.buffer, offset, &staging.buffer, 0, bytes);
+        self.pass(Point::Read)?;
         self.queue.submit([encoder.finish()]);
         let slice = staging.buffer.slice(..bytes);
         let (done, signal) = signal();
         slice.map_async(wgpu::MapMode::Read, done);
-        self.poll()?;
         let failed = |e: &dyn std::fmt::Display| Error::Device {
             device: self.info.to_string(),
             message: format!("reading {bytes} bytes back failed: {e}"),
         };
-        signal.await.map_err(|e| failed(&e))?;
+        let mapped = self.wait_for_signal(signal, &|| format!("a read of {bytes} bytes after {}", self.faults.last_sent())).await?;
+        mapped.map_err(|e| failed(&e))?;
         let words = {
             let view = slice.get_mapped_range().map_err(|e| failed(&e))?;
             bytemuck::pod_collect_to_vec(&view)
         };
         staging.buffer.unmap();
         Ok(words)
-    }
-}
-
-/// A driver's complaint as noyau's error.
-pub(crate) fn of_wgpu(device: &str, error: wgpu::Error) -> Error {
-    let device = device.to_string();
-    match error {
-        wgpu::Error::OutOfMemory { .. } => Error::OutOfMemory { device, message: "the driver has no memory left".into() },
-        wgpu::Error::Validation { description, .. } => Error::Internal(format!("device {device}: {description}")),
-        wgpu::Error::Internal { description, .. } => Error::Device { device, message: description },
     }
 }

@@ -10,6 +10,7 @@ use noyau_tensor::{Array, Error, Result, State};
 
 use crate::choose::{Target, Tuning};
 use crate::context::Device;
+use crate::fault::{Point, Sent};
 use crate::lower::{Home, Launch, Lowering};
 use crate::many::{Kept, extended};
 use crate::memory::{ALIGNMENT, ARENA_BYTES, Storage};
@@ -30,7 +31,11 @@ pub struct Executable {
     pub(crate) launches: Vec<Launch>,
     pub(crate) bound: Vec<(Arc<Pipeline>, wgpu::BindGroup)>,
     pub(crate) kept: Kept,
-    in_flight: VecDeque<wgpu::SubmissionIndex>,
+    in_flight: VecDeque<(wgpu::SubmissionIndex, Sent)>,
+    /// What the step is, for messages.
+    name: Arc<str>,
+    /// How often it was submitted.
+    runs: u64,
     cost: HostCost,
     /// Made by the first timed run.
     pub(crate) stopwatch: Option<Stopwatch>,
@@ -101,7 +106,7 @@ impl Executable {
         }
         for (buffer, home) in plan.buffers.iter().zip(&placed.homes) {
             if let BufferKind::Constant(value) = &buffer.kind {
-                device.write(&storages[home.storage], home.offset as u64 * 4, value.words(), home.half);
+                device.write(&storages[home.storage], home.offset as u64 * 4, value.words(), home.half)?;
             }
         }
         stage("buffers");
@@ -119,6 +124,8 @@ impl Executable {
         stage("bind");
         Ok(Executable {
             gpu: gpu.clone(),
+            name: in_words(&plan).into(),
+            runs: 0,
             plan,
             storages,
             homes: placed.homes,
@@ -148,29 +155,29 @@ impl Executable {
             ));
         }
         let Home { storage, offset, half } = self.homes[id.0];
-        self.gpu.0.write(&self.storages[storage], offset as u64 * 4, value.words(), half);
-        Ok(())
+        self.gpu.0.write(&self.storages[storage], offset as u64 * 4, value.words(), half)
     }
 
     /// Runs the plan once: one pass, one submission. Does not wait for it, but for an older run when too many are under way.
     pub fn run(&mut self) -> Result<()> {
-        self.rule(1, false);
-        self.submit("step", |this, pass| {
+        self.rule(1, false)?;
+        self.submit("step", 1, |this, pass| {
             (0..this.launches.len()).for_each(|launch| this.dispatch(pass, launch));
             this.launches.len()
         })
     }
 
-    /// One pass, one submission; waits for an older one when too many are under way. `encode` returns how many dispatches it has made.
-    pub(crate) fn submit(&mut self, label: &str, encode: impl FnOnce(&Executable, &mut wgpu::ComputePass<'_>) -> usize) -> Result<()> {
+    /// One pass, one submission, of so many runs; waits for an older one when too many are under way. `encode` returns how many dispatches it has made.
+    pub(crate) fn submit(&mut self, label: &str, runs: u64, encode: impl FnOnce(&Executable, &mut wgpu::ComputePass<'_>) -> usize) -> Result<()> {
         let gpu = self.gpu.clone();
         let device = &*gpu.0;
         device.check()?;
         if self.in_flight.len() >= IN_FLIGHT
-            && let Some(oldest) = self.in_flight.pop_front()
+            && let Some((oldest, sent)) = self.in_flight.pop_front()
         {
-            device.poll_for(wgpu::PollType::Wait { submission_index: Some(oldest), timeout: None })?;
+            device.wait_for(Some(oldest), &|| sent.to_string())?;
         }
+        device.pass(Point::Submit)?;
         let clock = Clock::start();
         let mut encoder = device.device.create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some(label) });
         let dispatches = {
@@ -178,11 +185,20 @@ impl Executable {
             encode(self, &mut pass)
         };
         let submission = device.queue.submit([encoder.finish()]);
-        self.in_flight.push_back(submission);
+        let sent = self.sending(runs);
+        self.in_flight.push_back((submission, sent));
         self.cost.seconds += clock.seconds();
         self.cost.submissions += 1;
         self.cost.dispatches += dispatches as u64;
         device.check()
+    }
+
+    /// Notes that so many runs are on their way.
+    pub(crate) fn sending(&mut self, runs: u64) -> Sent {
+        let sent = Sent { step: Arc::clone(&self.name), runs: self.runs..self.runs + runs };
+        self.runs += runs;
+        self.gpu.0.faults.sent(sent.clone());
+        sent
     }
 
     /// What handing runs over has cost the host so far.
@@ -243,6 +259,18 @@ impl Executable {
     /// The plan that was loaded.
     pub fn plan(&self) -> &Arc<Plan> {
         &self.plan
+    }
+}
+
+/// A plan by what tells it from others.
+fn in_words(plan: &Plan) -> String {
+    let count = plan.kernels.len();
+    match plan.kernels.first() {
+        Some(first) => {
+            let (name, line) = (&first.name, first.location);
+            format!("the step of {count} kernels, the first {name} ({}:{})", line.file(), line.line())
+        }
+        None => "a step without kernels".into(),
     }
 }
 

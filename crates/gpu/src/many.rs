@@ -72,13 +72,14 @@ impl Executable {
     }
 
     /// Tells a launch that can do many runs how many the next are, and whether they are kept.
-    pub(crate) fn rule(&mut self, runs: u32, kept: bool) {
+    pub(crate) fn rule(&mut self, runs: u32, kept: bool) -> Result<()> {
         let words = [runs, u32::from(kept)];
         if self.repeats() && self.kept.ruled != words {
             let Home { storage, offset, .. } = self.homes[self.kept.keeping.control.0];
-            self.gpu.0.write(&self.storages[storage], offset as u64 * 4, &words, false);
+            self.gpu.0.write(&self.storages[storage], offset as u64 * 4, &words, false)?;
             self.kept.ruled = words;
         }
+        Ok(())
     }
 
     /// Makes what [`Executable::run_many`] needs: once.
@@ -121,8 +122,8 @@ impl Executable {
             let mut whole = runs / most as usize;
             while whole > 0 {
                 let launches = whole.min(REPEATED);
-                self.rule(most, keep);
-                self.submit("many steps", |this, pass| {
+                self.rule(most, keep)?;
+                self.submit("many steps", u64::from(most) * launches as u64, |this, pass| {
                     this.set(pass, 0);
                     (0..launches).for_each(|_| pass.dispatch_workgroups(1, 1, 1));
                     launches
@@ -131,8 +132,8 @@ impl Executable {
             }
             let rest = (runs % most as usize) as u32;
             if rest > 0 {
-                self.rule(rest, keep);
-                self.submit("many steps", |this, pass| {
+                self.rule(rest, keep)?;
+                self.submit("many steps", u64::from(rest), |this, pass| {
                     this.dispatch(pass, 0);
                     1
                 })?;
@@ -144,7 +145,7 @@ impl Executable {
         let mut left = if each == 0 { 0 } else { runs };
         while left > 0 {
             let now = left.min(most);
-            self.submit("many steps", |this, pass| {
+            self.submit("many steps", now as u64, |this, pass| {
                 for _ in 0..now {
                     (0..this.launches.len()).for_each(|launch| this.dispatch(pass, launch));
                     if keep {
@@ -161,7 +162,7 @@ impl Executable {
     /// Keeps the results of one element of the run before, which was not done by [`Executable::run_many`].
     pub async fn keep(&mut self) -> Result<()> {
         self.prepare_keeping().await?;
-        self.submit("keep", |this, pass| {
+        self.submit("keep", 0, |this, pass| {
             this.keep_in(pass);
             1
         })?;

@@ -9,6 +9,7 @@ use noyau_tensor::{Error, Result};
 
 use crate::cache::Cache;
 use crate::context::{Device, lock};
+use crate::fault::Point;
 
 /// A compiled kernel and how it is bound.
 pub(crate) struct Pipeline {
@@ -57,8 +58,10 @@ async fn compile_all(device: &Device, missing: &[(&Module, &[Binding])], checked
     let work = || {
         while let Some((i, (module, bindings))) = Some(next.fetch_add(1, Ordering::Relaxed)).and_then(|i| missing.get(i).map(|m| (i, m))) {
             // Outside of browsers the errors of a scope are there at once; scopes belong to threads, so the future must not wander.
-            let made = crate::wait::ready(compile(device, module, bindings, checked));
-            *lock(&results[i]) = made;
+            let compile = std::panic::AssertUnwindSafe(|| crate::wait::ready(compile(device, module, bindings, checked)));
+            *lock(&results[i]) = std::panic::catch_unwind(compile).unwrap_or_else(|panic| {
+                Some(Err(Error::Internal(format!("compiling a kernel panicked: {}\n{}", crate::wait::panicked(&*panic), module.text))))
+            });
         }
     };
     let threads = std::thread::available_parallelism().map_or(1, |n| n.get()).min(missing.len());
@@ -81,6 +84,7 @@ async fn compile_all(device: &Device, missing: &[(&Module, &[Binding])], checked
 }
 
 async fn compile(device: &Device, module: &Module, bindings: &[Binding], checked: bool) -> Result<Pipeline> {
+    device.pass(Point::Compile)?;
     let made = device.scoped(|| make(device, module, bindings, checked)).await;
     // Shader module, two layouts, pipeline.
     (0..4).for_each(|_| device.count());

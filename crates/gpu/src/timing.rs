@@ -7,6 +7,7 @@ use std::ops::Range;
 use noyau_tensor::{Error, Result};
 
 use crate::context::Device;
+use crate::fault::Point;
 use crate::memory::Storage;
 use crate::{Clock, Executable};
 
@@ -128,15 +129,18 @@ impl Executable {
         if launches.end > count {
             return Err(Error::argument("launches", format!("{launches:?} were asked for, the step has {count}")));
         }
-        self.rule(1, false);
-        let device = &*self.gpu.0;
+        self.rule(1, false)?;
+        let gpu = self.gpu.clone();
+        let device = &*gpu.0;
         device.check()?;
+        device.pass(Point::Submit)?;
         let mut encoder = device.device.create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some("part of a step") });
         {
             let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor { label: None, timestamp_writes: None });
             launches.for_each(|launch| self.dispatch(&mut pass, launch));
         }
         device.queue.submit([encoder.finish()]);
+        self.sending(0);
         device.check()
     }
 
@@ -163,9 +167,10 @@ impl Executable {
         if device.stamps != Stamps::None && count > 0 && self.stopwatch.is_none() {
             self.stopwatch = Some(Stopwatch::new(device, count).await?);
         }
-        self.rule(1, false);
+        self.rule(1, false)?;
         // What was submitted before is not this run's.
         gpu.wait().await?;
+        device.pass(Point::Submit)?;
         let clock = Clock::start();
         let mut encoder = device.device.create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some("timed step") });
         match (&self.stopwatch, device.stamps) {
@@ -203,6 +208,7 @@ impl Executable {
             watch.resolve(&mut encoder, count * 2);
         }
         device.queue.submit([encoder.finish()]);
+        self.sending(1);
         let submitted = clock.seconds();
         gpu.wait().await?;
         let done = clock.seconds();

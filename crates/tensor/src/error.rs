@@ -80,6 +80,14 @@ pub enum Error {
         /// The driver's words.
         message: String,
     },
+    /// The device did not come to an end in the time that a wait may take.
+    #[error("device {device} is too slow or hangs: {message}")]
+    Timeout {
+        /// The device.
+        device: String,
+        /// What was waited for, how long, and what allows more.
+        message: String,
+    },
     /// A kernel computed something else than it should have: found by a session that validates.
     #[error("device {device} computes wrong: {message}")]
     WrongResult {
