@@ -37,23 +37,23 @@ fn bools(shape: &[usize]) -> Tensor {
 #[test]
 #[rustfmt::skip]
 fn shapes_that_do_not_fit() {
-    mistake!(f32s(&[128, 784]).matmul(&f32s(&[512, 10])), "matmul: [128, 784] x [512, 10]: inner sizes 784 and 512 differ");
+    mistake!(f32s(&[128, 784]).matmul(&f32s(&[512, 10])), "matmul: [128, 784] x [512, 10]: inner sizes 784 and 512 differ; transpose one with .t() or reshape it");
     mistake!(f32s(&[2, 3, 4]).matmul(&f32s(&[3, 4, 5])), "matmul: [2, 3, 4] x [3, 4, 5]: batch axes do not broadcast");
     mistake!(f32s(&[]).matmul(&f32s(&[3])), "matmul: [] x [3]: a scalar is no matrix, use *");
     mistake!(f32s(&[3]) + f32s(&[4]), "add: shapes [3] and [4] do not broadcast: aligned at the end, sizes must be equal or 1");
     mistake!(f32s(&[2, 3]).lt(f32s(&[2])), "lt: shapes [2, 3] and [2] do not broadcast: aligned at the end, sizes must be equal or 1");
     mistake!(bools(&[3]).where_(f32s(&[4]), 0.0), "where: shapes [3], [4] and [] do not broadcast");
-    mistake!(f32s(&[2, 3]).reshape([4, 2]), "reshape: [2, 3] of 6 elements cannot become [4, 2]");
-    mistake!(f32s(&[2, 3]).expand([2, 4]), "expand: [2, 3] cannot be expanded to [2, 4]");
-    mistake!(f32s(&[5]).slice(0, 3..7), "slice: 3..7 by 1 does not lie in axis 0 of [5]");
-    mistake!(f32s(&[5]).slice_step(0, .., 0), "slice: 0..5 by 0 does not lie in axis 0 of [5]");
+    mistake!(f32s(&[2, 3]).reshape([4, 2]), "reshape: [2, 3] of 6 elements cannot become [4, 2]: the sizes must multiply to 6");
+    mistake!(f32s(&[2, 3]).expand([2, 4]), "expand: [2, 3] cannot be expanded to [2, 4]: only sizes of 1 can, aligned at the end");
+    mistake!(f32s(&[5]).slice(0, 3..7), "slice: 3..7 by 1 does not lie in axis 0 of [5]: slice within 0..5 by a step that is not 0");
+    mistake!(f32s(&[5]).slice_step(0, .., 0), "slice: 0..5 by 0 does not lie in axis 0 of [5]: slice within 0..5 by a step that is not 0");
     mistake!(f32s(&[2, 3]).squeeze(1), "reshape: axis 1 of [2, 3] has size 3, not 1");
     mistake!(f32s(&[2, 3]).pad(&[(1, 1)], 0.0), "pad: 1 pairs of widths for [2, 3] of rank 2");
     mistake!(f32s(&[2, 3]).permute(&[0]), "permute: [0] names 1 axes of [2, 3]");
     mistake!(concat(&[&f32s(&[2, 3]), &f32s(&[2, 4])], 0), "concat: f32[2, 3] and f32[2, 4] differ in more than axis 0");
     mistake!(concat(&[], 0), "concat: needs at least one tensor");
     mistake!(f32s(&[2, 3]).gather(1, &i32s(&[3, 3])), "gather: an index of [3, 3] for [2, 3]: only axis 1 may differ");
-    mistake!(f32s(&[0, 3]).max(&[0]), "amax: no element to choose from: an axis of [0] of [0, 3] is empty");
+    mistake!(f32s(&[0, 3]).max(&[0]), "amax: no element to choose from: an axis of [0] of [0, 3] is empty; reduce axes that have elements");
     mistake!(f32s(&[1 << 40]).unsqueeze(1).expand([1 << 40, 1 << 40]), "expand: the result's shape [1099511627776, 1099511627776] has more elements than can be addressed");
     mistake!(Tensor::new(&[1.0f32, 2.0], [3]), "Tensor::new: Array: a shape of [3] needs 3 values, got 2");
 }
@@ -61,25 +61,25 @@ fn shapes_that_do_not_fit() {
 #[test]
 #[rustfmt::skip]
 fn axes_that_are_not_there() {
-    mistake!(f32s(&[2, 3]).sum_axes(&[2]), "sum: axis 2 is out of range for shape [2, 3] of rank 2");
-    mistake!(f32s(&[2, 3]).sum_keep(&[2]), "sum: axis 2 is out of range for shape [2, 3] of rank 2");
-    mistake!(f32s(&[2, 3]).mean_axes(&[-3]), "sum: axis -3 is out of range for shape [2, 3] of rank 2");
-    mistake!(f32s(&[2, 3]).sum_axes(&[1, -1]), "sum: axis 1 is named twice in [1, -1]");
-    mistake!(f32s(&[2, 3]).softmax(2), "amax: axis 2 is out of range for shape [2, 3] of rank 2");
-    mistake!(f32s(&[2, 3]).log_softmax(5), "amax: axis 5 is out of range for shape [2, 3] of rank 2");
-    mistake!(f32s(&[2, 3]).argmax(2), "argmax: axis 2 is out of range for shape [2, 3] of rank 2");
-    mistake!(f32s(&[2, 3]).transpose(0, 2), "permute: axis 2 is out of range for shape [2, 3] of rank 2");
-    mistake!(f32s(&[2]).t(), "permute: axis -2 is out of range for shape [2] of rank 1");
-    mistake!(f32s(&[2, 3]).flip(&[7]), "flip: axis 7 is out of range for shape [2, 3] of rank 2");
-    mistake!(f32s(&[2, 3]).slice(2, ..), "slice: axis 2 is out of range for shape [2, 3] of rank 2");
+    mistake!(f32s(&[2, 3]).sum_axes(&[2]), "sum: axis 2 is out of range for shape [2, 3] of rank 2: axes go from -2 to 1");
+    mistake!(f32s(&[2, 3]).sum_keep(&[2]), "sum: axis 2 is out of range for shape [2, 3] of rank 2: axes go from -2 to 1");
+    mistake!(f32s(&[2, 3]).mean_axes(&[-3]), "sum: axis -3 is out of range for shape [2, 3] of rank 2: axes go from -2 to 1");
+    mistake!(f32s(&[2, 3]).sum_axes(&[1, -1]), "sum: axis 1 is named twice in [1, -1]; name each axis once");
+    mistake!(f32s(&[2, 3]).softmax(2), "amax: axis 2 is out of range for shape [2, 3] of rank 2: axes go from -2 to 1");
+    mistake!(f32s(&[2, 3]).log_softmax(5), "amax: axis 5 is out of range for shape [2, 3] of rank 2: axes go from -2 to 1");
+    mistake!(f32s(&[2, 3]).argmax(2), "argmax: axis 2 is out of range for shape [2, 3] of rank 2: axes go from -2 to 1");
+    mistake!(f32s(&[2, 3]).transpose(0, 2), "permute: axis 2 is out of range for shape [2, 3] of rank 2: axes go from -2 to 1");
+    mistake!(f32s(&[2]).t(), "permute: axis -2 is out of range for shape [2] of rank 1: axes go from -1 to 0");
+    mistake!(f32s(&[2, 3]).flip(&[7]), "flip: axis 7 is out of range for shape [2, 3] of rank 2: axes go from -2 to 1");
+    mistake!(f32s(&[2, 3]).slice(2, ..), "slice: axis 2 is out of range for shape [2, 3] of rank 2: axes go from -2 to 1");
     mistake!(f32s(&[2, 3]).unsqueeze(4), "reshape: no place 4 for a new axis in [2, 3]");
-    mistake!(f32s(&[2, 3]).var(&[2], 1), "sum: axis 2 is out of range for shape [2, 3] of rank 2");
+    mistake!(f32s(&[2, 3]).var(&[2], 1), "sum: axis 2 is out of range for shape [2, 3] of rank 2: axes go from -2 to 1");
     mistake!(stack(&[&f32s(&[2]), &f32s(&[2])], 3), "reshape: no place 3 for a new axis in [2]");
-    mistake!(concat(&[&f32s(&[2])], 1), "concat: axis 1 is out of range for shape [2] of rank 1");
-    mistake!(f32s(&[2, 3]).flatten(0, 2), "reshape: axis 2 is out of range for shape [2, 3] of rank 2");
-    mistake!(Tensor::iota([2], 1), "iota: axis 1 is out of range for shape [2] of rank 1");
-    mistake!(f32s(&[2, 3]).index_select(2, &i32s(&[1])), "index_select: axis 2 is out of range for shape [2, 3] of rank 2");
-    mistake!(f32s(&[2, 3]).split(1, 9).swap_remove(0), "split: axis 9 is out of range for shape [2, 3] of rank 2");
+    mistake!(concat(&[&f32s(&[2])], 1), "concat: axis 1 is out of range for shape [2] of rank 1: axes go from -1 to 0");
+    mistake!(f32s(&[2, 3]).flatten(0, 2), "reshape: axis 2 is out of range for shape [2, 3] of rank 2: axes go from -2 to 1");
+    mistake!(Tensor::iota([2], 1), "iota: axis 1 is out of range for shape [2] of rank 1: axes go from -1 to 0");
+    mistake!(f32s(&[2, 3]).index_select(2, &i32s(&[1])), "index_select: axis 2 is out of range for shape [2, 3] of rank 2: axes go from -2 to 1");
+    mistake!(f32s(&[2, 3]).split(1, 9).swap_remove(0), "split: axis 9 is out of range for shape [2, 3] of rank 2: axes go from -2 to 1");
 }
 
 #[test]
@@ -96,10 +96,10 @@ fn types_that_do_not_fit() {
     mistake!(f32s(&[2]).where_(1.0, 0.0), "where: the condition is of type f32, not bool; compare it first");
     mistake!(bools(&[2]).where_(f32s(&[2]), i32s(&[2])), "where: the choices' types f32 and i32 differ");
     mistake!(i32s(&[2, 2]).matmul(&i32s(&[2, 2])), "matmul: needs two tensors of f32, got i32 and i32");
-    mistake!(f32s(&[2]).gather(0, &f32s(&[2])), "gather: the index is of type f32, not an integer");
+    mistake!(f32s(&[2]).gather(0, &f32s(&[2])), "gather: the index is of type f32, not an integer; convert it with .to(DType::I32)");
     mistake!(f32s(&[2]).one_hot(3), "one_hot: class indices must be integers, not f32");
     mistake!(i32s(&[2]) * 1.5, "number: 1.5 beside a tensor of i32 is not of that type; convert the tensor with .to(DType)");
-    mistake!(f32s(&[2]).clamp(1.0, -1.0), "clamp: the lower bound 1 is above the upper bound -1");
+    mistake!(f32s(&[2]).clamp(1.0, -1.0), "clamp: the lower bound 1 is above the upper bound -1; swap them");
     mistake!(Tensor::bernoulli([2], 1.5), "bernoulli: the probability 1.5 does not lie in 0..=1");
 }
 

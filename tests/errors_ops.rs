@@ -47,7 +47,7 @@ fn types_that_do_not_fit() {
     mistake!(bools(&[2]).cumsum(0), "cumsum: not defined for bool; convert with .to(DType) first");
     mistake!(bools(&[2]).cummax(0).0, "cummax: not defined for bool; convert with .to(DType) first");
     mistake!(f32s(&[2]).bincount(3), "bincount: needs integers, not f32");
-    mistake!(f32s(&[2]).scatter(0, &f32s(&[2]), &f32s(&[2])), "scatter: the index is of type f32, not an integer");
+    mistake!(f32s(&[2]).scatter(0, &f32s(&[2]), &f32s(&[2])), "scatter: the index is of type f32, not an integer; convert it with .to(DType::I32)");
     mistake!(f32s(&[2]).scatter(0, &i32s(&[2]), &i32s(&[2])), "scatter: a source of i32 for a tensor of f32");
     mistake!(i32s(&[2]).masked_fill(&i32s(&[2]), 1), "where: the condition is of type i32, not bool; compare it first");
     mistake!(f32s(&[3]).searchsorted(&i32s(&[2]), false), "searchsorted: places of i32[2] in f32[3]: needs one type, and axes that are equal but for the last");
@@ -57,39 +57,39 @@ fn types_that_do_not_fit() {
 #[test]
 #[rustfmt::skip]
 fn axes_that_are_not_there() {
-    mistake!(f32s(&[2, 3]).cumsum(2), "cumsum: axis 2 is out of range for shape [2, 3] of rank 2");
-    mistake!(f32s(&[2, 3]).cumprod(-3), "cumprod: axis -3 is out of range for shape [2, 3] of rank 2");
-    mistake!(f32s(&[2, 3]).cummin(2).1, "cummin: axis 2 is out of range for shape [2, 3] of rank 2");
-    mistake!(f32s(&[2, 3]).sort(2, false).0, "sort: axis 2 is out of range for shape [2, 3] of rank 2");
-    mistake!(f32s(&[2, 3]).sort(2, false).1, "sort: axis 2 is out of range for shape [2, 3] of rank 2");
-    mistake!(f32s(&[]).argsort(0, false), "argsort: axis 0 is out of range for shape [] of rank 0");
-    mistake!(f32s(&[2, 3]).topk(1, 5, true).0, "topk: axis 5 is out of range for shape [2, 3] of rank 2");
-    mistake!(f32s(&[2, 3]).median(2).0, "median: axis 2 is out of range for shape [2, 3] of rank 2");
-    mistake!(f32s(&[2, 3]).roll(1, 2), "roll: axis 2 is out of range for shape [2, 3] of rank 2");
-    mistake!(f32s(&[2, 3]).repeat_interleave(2, 2), "repeat_interleave: axis 2 is out of range for shape [2, 3] of rank 2");
-    mistake!(f32s(&[2, 3]).unbind(2).swap_remove(0), "unbind: axis 2 is out of range for shape [2, 3] of rank 2");
-    mistake!(f32s(&[2, 3]).chunk(2, 2).swap_remove(0), "chunk: axis 2 is out of range for shape [2, 3] of rank 2");
-    mistake!(f32s(&[2, 3]).movedim(0, 2), "movedim: axis 2 is out of range for shape [2, 3] of rank 2");
-    mistake!(f32s(&[2, 3]).unflatten(2, &[1]), "unflatten: axis 2 is out of range for shape [2, 3] of rank 2");
-    mistake!(f32s(&[2, 3]).rot90(1, [0, 2]), "rot90: axis 2 is out of range for shape [2, 3] of rank 2");
-    mistake!(f32s(&[2, 3]).rot90(1, [1, -1]), "rot90: axis 1 is named twice in [1, -1]");
-    mistake!(f32s(&[2, 3]).diff(2), "diff: axis 2 is out of range for shape [2, 3] of rank 2");
-    mistake!(f32s(&[2, 3]).diagonal(0, 0, 2), "diagonal: axis 2 is out of range for shape [2, 3] of rank 2");
+    mistake!(f32s(&[2, 3]).cumsum(2), "cumsum: axis 2 is out of range for shape [2, 3] of rank 2: axes go from -2 to 1");
+    mistake!(f32s(&[2, 3]).cumprod(-3), "cumprod: axis -3 is out of range for shape [2, 3] of rank 2: axes go from -2 to 1");
+    mistake!(f32s(&[2, 3]).cummin(2).1, "cummin: axis 2 is out of range for shape [2, 3] of rank 2: axes go from -2 to 1");
+    mistake!(f32s(&[2, 3]).sort(2, false).0, "sort: axis 2 is out of range for shape [2, 3] of rank 2: axes go from -2 to 1");
+    mistake!(f32s(&[2, 3]).sort(2, false).1, "sort: axis 2 is out of range for shape [2, 3] of rank 2: axes go from -2 to 1");
+    mistake!(f32s(&[]).argsort(0, false), "argsort: axis 0 is out of range for shape [] of rank 0: a scalar has no axes");
+    mistake!(f32s(&[2, 3]).topk(1, 5, true).0, "topk: axis 5 is out of range for shape [2, 3] of rank 2: axes go from -2 to 1");
+    mistake!(f32s(&[2, 3]).median(2).0, "median: axis 2 is out of range for shape [2, 3] of rank 2: axes go from -2 to 1");
+    mistake!(f32s(&[2, 3]).roll(1, 2), "roll: axis 2 is out of range for shape [2, 3] of rank 2: axes go from -2 to 1");
+    mistake!(f32s(&[2, 3]).repeat_interleave(2, 2), "repeat_interleave: axis 2 is out of range for shape [2, 3] of rank 2: axes go from -2 to 1");
+    mistake!(f32s(&[2, 3]).unbind(2).swap_remove(0), "unbind: axis 2 is out of range for shape [2, 3] of rank 2: axes go from -2 to 1");
+    mistake!(f32s(&[2, 3]).chunk(2, 2).swap_remove(0), "chunk: axis 2 is out of range for shape [2, 3] of rank 2: axes go from -2 to 1");
+    mistake!(f32s(&[2, 3]).movedim(0, 2), "movedim: axis 2 is out of range for shape [2, 3] of rank 2: axes go from -2 to 1");
+    mistake!(f32s(&[2, 3]).unflatten(2, &[1]), "unflatten: axis 2 is out of range for shape [2, 3] of rank 2: axes go from -2 to 1");
+    mistake!(f32s(&[2, 3]).rot90(1, [0, 2]), "rot90: axis 2 is out of range for shape [2, 3] of rank 2: axes go from -2 to 1");
+    mistake!(f32s(&[2, 3]).rot90(1, [1, -1]), "rot90: axis 1 is named twice in [1, -1]; name each axis once");
+    mistake!(f32s(&[2, 3]).diff(2), "diff: axis 2 is out of range for shape [2, 3] of rank 2: axes go from -2 to 1");
+    mistake!(f32s(&[2, 3]).diagonal(0, 0, 2), "diagonal: axis 2 is out of range for shape [2, 3] of rank 2: axes go from -2 to 1");
     mistake!(f32s(&[2, 3]).diagonal(0, 1, -1), "diagonal: axes 1 and -1 of [2, 3] are the same");
-    mistake!(f32s(&[2, 3]).tensordot(&f32s(&[3]), &[2], &[0]), "tensordot: axis 2 is out of range for shape [2, 3] of rank 2");
-    mistake!(f32s(&[2, 3]).tensordot(&f32s(&[3]), &[1, -1], &[0, 0]), "tensordot: axis 1 is named twice in [1, -1]");
-    mistake!(f32s(&[2, 3]).scatter(2, &i32s(&[2, 3]), &f32s(&[2, 3])), "scatter: axis 2 is out of range for shape [2, 3] of rank 2");
-    mistake!(f32s(&[2, 3]).vector_norm(2.0, &[2]), "sum: axis 2 is out of range for shape [2, 3] of rank 2");
-    mistake!(f32s(&[2, 3]).glu(2), "glu: axis 2 is out of range for shape [2, 3] of rank 2");
-    mistake!(f32s(&[2, 3]).take_along_dim(&i32s(&[2, 3]), 3), "take_along_dim: axis 3 is out of range for shape [2, 3] of rank 2");
-    mistake!(f32s(&[2, 3]).logsumexp(&[2]), "amax: axis 2 is out of range for shape [2, 3] of rank 2");
+    mistake!(f32s(&[2, 3]).tensordot(&f32s(&[3]), &[2], &[0]), "tensordot: axis 2 is out of range for shape [2, 3] of rank 2: axes go from -2 to 1");
+    mistake!(f32s(&[2, 3]).tensordot(&f32s(&[3]), &[1, -1], &[0, 0]), "tensordot: axis 1 is named twice in [1, -1]; name each axis once");
+    mistake!(f32s(&[2, 3]).scatter(2, &i32s(&[2, 3]), &f32s(&[2, 3])), "scatter: axis 2 is out of range for shape [2, 3] of rank 2: axes go from -2 to 1");
+    mistake!(f32s(&[2, 3]).vector_norm(2.0, &[2]), "sum: axis 2 is out of range for shape [2, 3] of rank 2: axes go from -2 to 1");
+    mistake!(f32s(&[2, 3]).glu(2), "glu: axis 2 is out of range for shape [2, 3] of rank 2: axes go from -2 to 1");
+    mistake!(f32s(&[2, 3]).take_along_dim(&i32s(&[2, 3]), 3), "take_along_dim: axis 3 is out of range for shape [2, 3] of rank 2: axes go from -2 to 1");
+    mistake!(f32s(&[2, 3]).logsumexp(&[2]), "amax: axis 2 is out of range for shape [2, 3] of rank 2: axes go from -2 to 1");
 }
 
 #[test]
 #[rustfmt::skip]
 fn shapes_that_do_not_fit() {
     mistake!(f32s(&[2, 3]).mm(&f32s(&[3])), "mm: needs tensors of rank 2 and 2, got [2, 3] and [3]");
-    mistake!(f32s(&[2, 3]).mm(&f32s(&[2, 3])), "matmul: [2, 3] x [2, 3]: inner sizes 3 and 2 differ");
+    mistake!(f32s(&[2, 3]).mm(&f32s(&[2, 3])), "matmul: [2, 3] x [2, 3]: inner sizes 3 and 2 differ; transpose one with .t() or reshape it");
     mistake!(f32s(&[2, 3, 4]).bmm(&f32s(&[1, 4, 5])), "bmm: [2, 3, 4] x [1, 4, 5]: batches of 2 and 1 differ");
     mistake!(f32s(&[2, 3]).mv(&f32s(&[3, 1])), "mv: needs tensors of rank 2 and 1, got [2, 3] and [3, 1]");
     mistake!(f32s(&[2]).dot(&f32s(&[3])), "dot: needs two vectors of one length, got [2] and [3]");
@@ -134,10 +134,10 @@ fn numbers_out_of_range() {
     mistake!(f32s(&[2, 3]).topk(4, 1, true).1, "topk: 4 elements of axis 1 of [2, 3], which has 3");
     mistake!(f32s(&[2, 3]).kthvalue(0, 1).0, "kthvalue: there is no smallest element number 0 of axis 1 of [2, 3] (they count from 1)");
     mistake!(f32s(&[2, 3]).kthvalue(4, 1).0, "kthvalue: there is no smallest element number 4 of axis 1 of [2, 3] (they count from 1)");
-    mistake!(f32s(&[2, 0]).median(1).0, "median: no element to choose from: axis 1 of [2, 0] is empty");
+    mistake!(f32s(&[2, 0]).median(1).0, "median: no element to choose from: axis 1 of [2, 0] is empty; reduce axes that have elements");
     mistake!(f32s(&[3]).quantile(1.5, 0), "quantile: the 1.5-quantile of axis 0 of [3]: needs 0 <= q <= 1 and an element");
     mistake!(f32s(&[3]).vector_norm(f64::NAN, &[]), "vector_norm: p is NaN");
-    mistake!(f32s(&[3]).hardtanh(1.0, 0.0), "hardtanh: the lower bound 1 is above the upper bound 0");
+    mistake!(f32s(&[3]).hardtanh(1.0, 0.0), "hardtanh: the lower bound 1 is above the upper bound 0; swap them");
     mistake!(f32s(&[3]).celu(0.0), "celu: alpha 0: must be finite and not 0");
     mistake!(f32s(&[3]).softshrink(-1.0), "softshrink: lambda -1: must not be negative");
     mistake!(f32s(&[3]).softplus_beta(0.0), "softplus_beta: beta 0: must be positive and finite");
@@ -145,7 +145,7 @@ fn numbers_out_of_range() {
     mistake!(Tensor::linspace(0.0, f64::INFINITY, 3), "linspace: from 0 to inf: both must be finite");
     mistake!(Tensor::logspace(0.0, 1.0, 3, -2.0), "logspace: base -2: must be positive and finite");
     mistake!(Tensor::arange_step(0.0, 1.0, 0.0), "arange_step: from 0 to 1 by 0: must be finite, the step not 0");
-    mistake!(Tensor::randint([2], 3, 3), "randint: there is no whole number in 3..3");
+    mistake!(Tensor::randint([2], 3, 3), "randint: there is no whole number in 3..3; the end must be above the start");
     mistake!(Tensor::exponential([2], 0.0), "exponential: rate 0: must be positive and finite");
     mistake!(f32s(&[]).categorical(), "categorical: a scalar has no classes");
 }
@@ -154,9 +154,9 @@ fn numbers_out_of_range() {
 #[rustfmt::skip]
 fn equations_that_make_no_sense() {
     let (a, b) = (f32s(&[2, 3]), f32s(&[4, 5]));
-    mistake!(einsum("ij,jk->ik", &[&a]), "einsum: \"ij,jk->ik\": 2 operands are named, 1 are given");
-    mistake!(einsum("ij,jk->ik", &[&a, &b]), "einsum: \"ij,jk->ik\": axis j has sizes 3 and 4");
-    mistake!(einsum("ii->i", &[&a]), "einsum: \"ii->i\": axis i has sizes 2 and 3");
+    mistake!(einsum("ij,jk->ik", &[&a]), "einsum: \"ij,jk->ik\": 2 operands are named, 1 are given; give one for each part before the arrow");
+    mistake!(einsum("ij,jk->ik", &[&a, &b]), "einsum: \"ij,jk->ik\": axis j has sizes 3 and 4; one name stands for one size");
+    mistake!(einsum("ii->i", &[&a]), "einsum: \"ii->i\": axis i has sizes 2 and 3; one name stands for one size");
     mistake!(einsum("ijk->i", &[&a]), "einsum: \"ijk->i\": operand 0: \"ijk\" names 3 axes, [2, 3] has 2");
     mistake!(einsum("i->i", &[&a]), "einsum: \"i->i\": operand 0: \"i\" names 1 axes, [2, 3] has 2");
     mistake!(einsum("ijk...->i", &[&a]), "einsum: \"ijk...->i\": operand 0: \"ijk...\" names more axes than there are");
@@ -167,10 +167,10 @@ fn equations_that_make_no_sense() {
     mistake!(einsum("i.j->i", &[&a]), "einsum: \"i.j->i\": operand 0: '.' is neither a letter nor part of \"...\", \",\" or \"->\"");
     mistake!(einsum("......->", &[&a]), "einsum: \"......->\": operand 0: \"......\" has more than one ellipsis");
     mistake!(einsum("ij->i>", &[&a]), "einsum: \"ij->i>\": the result: '>' is neither a letter nor part of \"...\", \",\" or \"->\"");
-    mistake!(einsum("...,...->...", &[&f32s(&[2, 3]), &f32s(&[4])]), "einsum: \"...,...->...\": an axis of the ellipsis has sizes 3 and 4");
+    mistake!(einsum("...,...->...", &[&f32s(&[2, 3]), &f32s(&[4])]), "einsum: \"...,...->...\": an axis of the ellipsis has sizes 3 and 4; one name stands for one size");
     mistake!(einsum("i,i->", &[&f32s(&[2]), &i32s(&[2])]), "einsum: \"i,i->\": the operands' types f32 and i32 differ; convert one with .to(DType)");
     mistake!(einsum("i->", &[&bools(&[2])]), "einsum: \"i->\": not defined for bool; convert with .to(DType)");
-    mistake!(einsum("", &[]), "einsum: \"\": 1 operands are named, 0 are given");
+    mistake!(einsum("", &[]), "einsum: \"\": 1 operands are named, 0 are given; give one for each part before the arrow");
 }
 
 /// A mistake wins over whatever is built on it, whichever operand it is.

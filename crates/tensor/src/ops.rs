@@ -36,7 +36,8 @@ pub(crate) fn axis_of(axis: isize, shape: &Shape) -> Result<usize, String> {
     if (0..rank).contains(&index) {
         Ok(index as usize)
     } else {
-        Err(format!("axis {axis} is out of range for shape {shape} of rank {rank}"))
+        let there = if rank == 0 { "a scalar has no axes".to_string() } else { format!("axes go from -{rank} to {}", rank - 1) };
+        Err(format!("axis {axis} is out of range for shape {shape} of rank {rank}: {there}"))
     }
 }
 
@@ -45,7 +46,7 @@ pub(crate) fn axes_of(axes: &[isize], shape: &Shape) -> Result<Vec<usize>, Strin
     let mut indices = axes.iter().map(|&axis| axis_of(axis, shape)).collect::<Result<Vec<_>, _>>()?;
     indices.sort_unstable();
     match indices.windows(2).find(|pair| pair[0] == pair[1]) {
-        Some(pair) => Err(format!("axis {} is named twice in {axes:?}", pair[0])),
+        Some(pair) => Err(format!("axis {} is named twice in {axes:?}; name each axis once", pair[0])),
         None => Ok(indices),
     }
 }

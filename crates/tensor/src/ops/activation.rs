@@ -35,7 +35,7 @@ impl Tensor {
     pub fn hardtanh(&self, low: f32, high: f32) -> Tensor {
         let location = CallerLocation::caller();
         if low.is_nan() || high.is_nan() || low > high {
-            return Tensor::fail("hardtanh", format!("the lower bound {low} is above the upper bound {high}"), location);
+            return Tensor::fail("hardtanh", format!("the lower bound {low} is above the upper bound {high}; swap them"), location);
         }
         match self.not_float("hardtanh") {
             Some(mistake) => mistake,

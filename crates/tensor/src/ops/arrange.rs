@@ -191,7 +191,9 @@ impl Tensor {
         let [a, b] = axes;
         match (self.axis("rot90", a), self.axis("rot90", b)) {
             (Err(mistake), _) | (_, Err(mistake)) => mistake,
-            (Ok(i), Ok(j)) if i == j => Tensor::fail("rot90", format!("axis {i} is named twice in {axes:?}"), location),
+            (Ok(i), Ok(j)) if i == j => {
+                Tensor::fail("rot90", format!("axis {i} is named twice in {axes:?}; name each axis once"), location)
+            }
             _ => match turns.rem_euclid(4) {
                 1 => self.flip(&[b]).transpose(a, b),
                 2 => self.flip(&[a, b]),

@@ -76,7 +76,7 @@ fn parse(equation: &str, operands: &[&Tensor]) -> Result<(Vec<Vec<Label>>, Vec<L
     };
     let parts: Vec<&str> = left.split(',').collect();
     if parts.len() != operands.len() {
-        return Err(format!("{} operands are named, {} are given", parts.len(), operands.len()));
+        return Err(format!("{} operands are named, {} are given; give one for each part before the arrow", parts.len(), operands.len()));
     }
     let mut inputs = Vec::new();
     let mut sizes: BTreeMap<Label, usize> = BTreeMap::new();
@@ -98,7 +98,7 @@ fn parse(equation: &str, operands: &[&Tensor]) -> Result<(Vec<Vec<Label>>, Vec<L
                     Label::Letter(c) => format!("axis {c}"),
                     Label::Rest(_) => "an axis of the ellipsis".into(),
                 };
-                return Err(format!("{name} has sizes {} and {size}", *known));
+                return Err(format!("{name} has sizes {} and {size}; one name stands for one size", *known));
             }
         }
         inputs.push(labels);
@@ -269,7 +269,7 @@ impl Tensor {
             for &axis in axes {
                 match t.axis("tensordot", axis) {
                     Ok(i) if places.contains(&i) => {
-                        return Tensor::fail("tensordot", format!("axis {i} is named twice in {axes:?}"), location);
+                        return Tensor::fail("tensordot", format!("axis {i} is named twice in {axes:?}; name each axis once"), location);
                     }
                     Ok(i) => places.push(i),
                     Err(mistake) => return mistake,

@@ -162,7 +162,7 @@ impl Tensor {
     pub fn clamp(&self, low: f32, high: f32) -> Tensor {
         let location = CallerLocation::caller();
         if low.is_nan() || high.is_nan() || low > high {
-            return Tensor::fail("clamp", format!("the lower bound {low} is above the upper bound {high}"), location);
+            return Tensor::fail("clamp", format!("the lower bound {low} is above the upper bound {high}; swap them"), location);
         }
         let below = self.lt(low);
         let above = self.gt(high);

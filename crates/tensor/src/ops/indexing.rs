@@ -15,7 +15,11 @@ impl Tensor {
         }
         let axis = axis_of(axis, self.shape()).map_err(|message| Tensor::fail(op, message, location))?;
         if !index.dtype().is_int() {
-            return Err(Tensor::fail(op, format!("the index is of type {}, not an integer", index.dtype()), location));
+            return Err(Tensor::fail(
+                op,
+                format!("the index is of type {}, not an integer; convert it with .to(DType::I32)", index.dtype()),
+                location,
+            ));
         }
         // A negative i32 becomes a u32 that lies outside of every axis.
         let index = if index.dtype() == DType::I32 {

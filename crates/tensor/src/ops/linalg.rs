@@ -30,7 +30,11 @@ impl Tensor {
         let (m, k) = (a[a.len() - 2], a[a.len() - 1]);
         let (k2, n) = (b[b.len() - 2], b[b.len() - 1]);
         if k != k2 {
-            return fail(format!("{} x {}: inner sizes {k} and {k2} differ", self.shape(), other.shape()));
+            return fail(format!(
+                "{} x {}: inner sizes {k} and {k2} differ; transpose one with .t() or reshape it",
+                self.shape(),
+                other.shape()
+            ));
         }
         let Some(batch) = Shape::from(&a[..a.len() - 2]).broadcast(&Shape::from(&b[..b.len() - 2])) else {
             return fail(format!("{} x {}: batch axes do not broadcast", self.shape(), other.shape()));

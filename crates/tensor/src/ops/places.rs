@@ -132,7 +132,11 @@ impl Tensor {
         }
         let place = super::axis_of(axis, self.shape()).map_err(|message| Tensor::fail(op, message, location))?;
         if !index.dtype().is_int() {
-            return Err(Tensor::fail(op, format!("the index is of type {}, not an integer", index.dtype()), location));
+            return Err(Tensor::fail(
+                op,
+                format!("the index is of type {}, not an integer; convert it with .to(DType::I32)", index.dtype()),
+                location,
+            ));
         }
         if source.dtype() != self.dtype() {
             return Err(Tensor::fail(op, format!("a source of {} for a tensor of {}", source.dtype(), self.dtype()), location));

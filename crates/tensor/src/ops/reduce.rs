@@ -25,7 +25,7 @@ impl Tensor {
         if matches!(op, ReduceOp::Max | ReduceOp::Min) && axes.iter().any(|&a| self.shape()[a] == 0) {
             return Tensor::fail(
                 op.name(),
-                format!("no element to choose from: an axis of {axes:?} of {} is empty", self.shape()),
+                format!("no element to choose from: an axis of {axes:?} of {} is empty; reduce axes that have elements", self.shape()),
                 location,
             );
         }

@@ -69,7 +69,11 @@ impl Tensor {
     pub fn randint(shape: impl Into<Shape>, low: i32, high: i32) -> Tensor {
         let location = CallerLocation::caller();
         if low >= high {
-            return Tensor::fail("randint", format!("there is no whole number in {low}..{high}"), location);
+            return Tensor::fail(
+                "randint",
+                format!("there is no whole number in {low}..{high}; the end must be above the start"),
+                location,
+            );
         }
         let bits = Tensor::random_bits(shape);
         let below = &bits % Tensor::full(Shape::scalar(), Scalar::Uint(high.wrapping_sub(low) as u32));

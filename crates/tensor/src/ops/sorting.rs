@@ -88,7 +88,11 @@ impl Tensor {
         };
         let n = self.shape()[index];
         if n == 0 {
-            let mistake = Tensor::fail("median", format!("no element to choose from: axis {index} of {} is empty", self.shape()), location);
+            let mistake = Tensor::fail(
+                "median",
+                format!("no element to choose from: axis {index} of {} is empty; reduce axes that have elements", self.shape()),
+                location,
+            );
             return (mistake.clone(), mistake);
         }
         let order = self.order("median", axis, false);

@@ -31,7 +31,12 @@ impl Tensor {
         let shape = shape.into();
         let rule = match shape.checked_numel() {
             Some(n) if n == self.numel() => Ok(shape),
-            _ => Err(format!("{} of {} elements cannot become {shape}", self.shape(), self.numel())),
+            _ => Err(format!(
+                "{} of {} elements cannot become {shape}: the sizes must multiply to {}",
+                self.shape(),
+                self.numel(),
+                self.numel()
+            )),
         };
         self.view(Op::Reshape, rule, CallerLocation::caller())
     }
@@ -120,7 +125,11 @@ impl Tensor {
         let shape = shape.into();
         let location = CallerLocation::caller();
         if self.shape().broadcast(&shape).as_ref() != Some(&shape) {
-            return self.view(Op::Expand, Err(format!("{} cannot be expanded to {shape}", self.shape())), location);
+            return self.view(
+                Op::Expand,
+                Err(format!("{} cannot be expanded to {shape}: only sizes of 1 can, aligned at the end", self.shape())),
+                location,
+            );
         }
         self.broadcast_at(&shape, location)
     }
@@ -160,7 +169,10 @@ impl Tensor {
             Bound::Unbounded => size,
         };
         if start > end || end > size || step == 0 {
-            let message = format!("{start}..{end} by {step} does not lie in axis {axis} of {}", self.shape());
+            let message = format!(
+                "{start}..{end} by {step} does not lie in axis {axis} of {}: slice within 0..{size} by a step that is not 0",
+                self.shape()
+            );
             return self.view(Op::Slice(Vec::new()), Err(message), location);
         }
         let count = (end - start).div_ceil(step.unsigned_abs());
