@@ -1,69 +1,94 @@
 //! Tables of comma-separated values.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-use csv::{ByteRecord, ErrorKind, Reader, ReaderBuilder, Trim};
-use noyau_tensor::{Array, Error, Result};
+use noyau_tensor::{Error, Result};
 
-use crate::Dataset;
-
+mod infer;
+mod input;
 mod lines;
+mod names;
+mod read;
+mod table;
 
-use lines::Lines;
+use input::Input;
+pub use table::{Column, ColumnKind, Missing, Table};
 
-/// How to read a table with a header line: which column is the target, which are features.
+/// A one-hot column makes so many features at most, unless told otherwise: memory stays in proportion to the file.
+const MAX_CATEGORIES: usize = 256;
+
+/// How to read a table with a header line: which column is the target, which are features, and what they hold.
 ///
 /// ```text
 /// let iris = Csv::classes("species").read("iris.csv")?;
-/// let held_out = Csv::classes("species").class_names(&iris.classes).read("iris-test.csv")?;
+/// let held_out = Csv::classes("species").like(&iris).read("iris-test.csv")?;
+///
+/// let houses = Csv::regression("price").infer().missing(Missing::Mean).na_values(&["NA"]).read("houses.csv")?;
+/// println!("{}", houses.report());
+/// let standardize = houses.standardize()?;
 /// ```
 ///
-/// Fields may be quoted; white space around them does not count. Every feature and every real target must be a finite number.
+/// Fields may be quoted; white space around them does not count. A feature is a number unless [`Csv::column`] or [`Csv::infer`] say
+/// otherwise; numbers must be finite.
 #[derive(Clone, Debug)]
 pub struct Csv {
     target: String,
-    kind: Kind,
+    kind: Target,
     features: Option<Vec<String>>,
     delimiter: u8,
+    kinds: BTreeMap<String, ColumnKind>,
+    infer: bool,
+    missing: Missing,
+    missing_in: BTreeMap<String, Missing>,
+    marks: Vec<String>,
+    categories: BTreeMap<String, Vec<String>>,
+    max_categories: usize,
+    skip_bad: bool,
 }
 
 #[derive(Clone, Debug)]
-enum Kind {
+enum Target {
     Regression,
     /// With the names of the classes, where they are given.
     Classes(Option<Vec<String>>),
 }
 
-/// A table that has been read.
-#[derive(Clone, Debug)]
-pub struct Table {
-    /// Samples of shape `[features]`; targets are classes of shape `[]`, or real numbers of shape `[1]`.
-    pub dataset: Dataset,
-    /// The name of each feature.
-    pub features: Vec<String>,
-    /// The name of each class, as the target column spells it; empty for real targets.
-    pub classes: Vec<String>,
-}
-
 impl Csv {
     /// The column `target` holds a real number to predict.
     pub fn regression(target: impl Into<String>) -> Csv {
-        Csv { target: target.into(), kind: Kind::Regression, features: None, delimiter: b',' }
+        Csv::new(target.into(), Target::Regression)
     }
 
     /// The column `target` names the class to predict. Classes are numbered in the order of their names: as numbers where all of them are
     /// whole numbers, else as text.
     pub fn classes(target: impl Into<String>) -> Csv {
-        Csv { target: target.into(), kind: Kind::Classes(None), features: None, delimiter: b',' }
+        Csv::new(target.into(), Target::Classes(None))
+    }
+
+    fn new(target: String, kind: Target) -> Csv {
+        Csv {
+            target,
+            kind,
+            features: None,
+            delimiter: b',',
+            kinds: BTreeMap::new(),
+            infer: false,
+            missing: Missing::Error,
+            missing_in: BTreeMap::new(),
+            marks: Vec::new(),
+            categories: BTreeMap::new(),
+            max_categories: MAX_CATEGORIES,
+            skip_bad: false,
+        }
     }
 
     /// The names of the classes, in order: any other in the file is an error. For files that go with one read before. Without effect on
     /// real targets.
     pub fn class_names<S: AsRef<str>>(mut self, names: &[S]) -> Csv {
-        if let Kind::Classes(given) = &mut self.kind {
+        if let Target::Classes(given) = &mut self.kind {
             *given = Some(names.iter().map(|name| name.as_ref().to_string()).collect());
         }
         self
@@ -72,6 +97,64 @@ impl Csv {
     /// The columns that are features, in this order; without it, all but the target.
     pub fn features<S: AsRef<str>>(mut self, names: &[S]) -> Csv {
         self.features = Some(names.iter().map(|name| name.as_ref().to_string()).collect());
+        self
+    }
+
+    /// What a column holds, whatever is inferred for it.
+    pub fn column(mut self, name: impl Into<String>, kind: ColumnKind) -> Csv {
+        self.kinds.insert(name.into(), kind);
+        self
+    }
+
+    /// Looks at all values of each column to tell what it holds, the target's and those that [`Csv::column`] names excepted. What was found
+    /// and why is in [`Table::columns`]; [`Table::report`] is for people.
+    ///
+    /// Numbers, if nine values of ten are (another is then a bad record); truth values; texts, as [`ColumnKind::OneHot`], if there are few
+    /// different ones; all others are ignored. The whole file is held in memory while this is done.
+    pub fn infer(mut self) -> Csv {
+        self.infer = true;
+        self
+    }
+
+    /// What to do about values that are missing, in all columns but the target's; without it they are errors. In a one-hot column a missing
+    /// text is none of the texts: all its features are 0. In an index column it stays an error.
+    pub fn missing(mut self, missing: Missing) -> Csv {
+        self.missing = missing;
+        self
+    }
+
+    /// What to do about values that are missing in one column.
+    pub fn missing_in(mut self, column: impl Into<String>, missing: Missing) -> Csv {
+        self.missing_in.insert(column.into(), missing);
+        self
+    }
+
+    /// Texts that mean that a value is missing, beside the empty one: `NA`, `?`.
+    pub fn na_values<S: AsRef<str>>(mut self, marks: &[S]) -> Csv {
+        self.marks = marks.iter().map(|mark| mark.as_ref().to_string()).collect();
+        self
+    }
+
+    /// How many different texts a one-hot or index column may have: 256 unless told otherwise. A record with one more is bad.
+    pub fn max_categories(mut self, most: usize) -> Csv {
+        self.max_categories = most;
+        self
+    }
+
+    /// Reads a file as a table was read before it: the same features in the same order, the same categories, classes and fillings of missing
+    /// values, so that a model trained on the one takes the other. A text that did not occur there is a bad record here.
+    pub fn like(mut self, table: &Table) -> Csv {
+        let (kinds, categories, fills) = read::settings(table);
+        let used = table.columns.iter().filter(|column| column.kind != ColumnKind::Ignored);
+        self.features = Some(used.map(|column| column.name.clone()).collect());
+        (self.kinds, self.categories, self.missing_in, self.infer) = (kinds, categories, fills, false);
+        self.class_names(&table.classes)
+    }
+
+    /// Passes over bad records, counting them in [`Table::skipped`], where without it the first one is an error. A file of nothing but bad
+    /// records is an error still.
+    pub fn skip_bad(mut self, skip: bool) -> Csv {
+        self.skip_bad = skip;
         self
     }
 
@@ -86,7 +169,8 @@ impl Csv {
     /// # Errors
     ///
     /// [`Error::Io`] when the file cannot be read. [`Error::Data`] when there is no header line or no record, a column is missing or named
-    /// twice, a record has more or fewer fields than the header, or a field is not what it should be: the message names line and column.
+    /// twice, a record has more or fewer fields than the header, or a field is not what it should be: the message names line (as an editor
+    /// counts them) and column. [`Error::Argument`] when a value to take the place of missing ones is not finite.
     pub fn read(&self, path: impl AsRef<Path>) -> Result<Table> {
         let path = path.as_ref();
         let file = File::open(path).map_err(|e| Error::io(path, "read", &e))?;
@@ -98,123 +182,25 @@ impl Csv {
     /// # Errors
     ///
     /// As for [`Csv::read`].
-    pub fn parse(&self, name: impl AsRef<Path>, input: impl Read) -> Result<Table> {
+    pub fn parse(&self, name: impl AsRef<Path>, mut input: impl Read) -> Result<Table> {
         let path = name.as_ref();
-        let reader =
-            ReaderBuilder::new().has_headers(false).flexible(true).trim(Trim::All).delimiter(self.delimiter).from_reader(Lines::new(input));
-        let mut input = Input { path, reader, record: ByteRecord::new(), line: 0 };
-        if !input.next()? {
-            return Err(input.fault("the file is empty; a header line with the names of the columns was expected"));
-        }
-        let header = input.header()?;
-        let target = input.column(&header, &self.target)?;
-        let columns = match &self.features {
-            Some(names) => names.iter().map(|name| input.column(&header, name)).collect::<Result<Vec<usize>>>()?,
-            None => (0..header.len()).filter(|&i| i != target).collect(),
-        };
-        if columns.is_empty() {
-            return Err(input.fault("there is no column for features beside the target"));
-        }
-        let mut values = Vec::new();
-        let mut reals = Vec::new();
-        let mut classes = Classes::new(&self.kind);
-        while input.next()? {
-            let found = input.record.len();
-            if found != header.len() {
-                let message = format!("{found} fields, but the header has {} ({})", header.len(), header.join(", "));
-                return Err(input.fault(format!("line {}: {message}", input.line)));
-            }
-            for &column in &columns {
-                values.push(input.number(column, &header)?);
-            }
-            match &mut classes {
-                None => reals.push(input.number(target, &header)?),
-                Some(classes) => {
-                    let name = input.text(target, &header)?;
-                    classes.add(name).map_err(|message| input.field_fault(target, &header, message))?;
-                }
+        for missing in self.missing_in.values().chain([&self.missing]) {
+            if let Missing::Value(value) = missing
+                && !value.is_finite()
+            {
+                return Err(Error::argument("Csv: missing", format!("{value} cannot take the place of a value: it is not finite")));
             }
         }
-        let n = values.len() / columns.len();
-        if n == 0 {
-            return Err(input.fault("there is a header line, but no record below it"));
+        if !self.infer {
+            return self.read_all(&mut Input::new(path, self.delimiter, input), path, None);
         }
-        let features = Array::new([n, columns.len()], &values)?;
-        let (dataset, classes) = match classes {
-            None => (Dataset::new(&features, &Array::new([n, 1], &reals)?)?, Vec::new()),
-            Some(classes) => {
-                let (labels, names) = classes.finish();
-                (Dataset::new(&features, &Array::new([n], &labels)?)?.with_classes(names.len())?, names)
-            }
-        };
-        Ok(Table { dataset, features: columns.iter().map(|&i| header[i].clone()).collect(), classes })
-    }
-}
-
-/// The file, at one of its records.
-struct Input<'a, R> {
-    path: &'a Path,
-    reader: Reader<Lines<R>>,
-    record: ByteRecord,
-    /// The line on which the record starts.
-    line: u64,
-}
-
-impl<R: Read> Input<'_, R> {
-    /// Goes to the next record; false when there is none.
-    fn next(&mut self) -> Result<bool> {
-        let found = self.reader.read_byte_record(&mut self.record).map_err(|e| match e.kind() {
-            ErrorKind::Io(io) => Error::io(self.path, "read", io),
-            _ => Error::data(self.path, e.to_string()),
-        })?;
-        let start = self.record.position().map_or(0, |p| p.byte());
-        self.line = self.reader.get_mut().line_from(start);
-        Ok(found)
+        let mut text = Vec::new();
+        input.read_to_end(&mut text).map_err(|e| Error::io(path, "read", &e))?;
+        self.read_all(&mut Input::new(path, self.delimiter, &text[..]), path, Some(&text))
     }
 
-    fn header(&self) -> Result<Vec<String>> {
-        let mut names = Vec::new();
-        let mut seen = BTreeSet::new();
-        for (i, field) in self.record.iter().enumerate() {
-            let name = std::str::from_utf8(field)
-                .map_err(|_| self.fault(format!("line {}: the name of column {} is not UTF-8 text", self.line, i + 1)))?;
-            // Spreadsheets put a mark of the encoding first.
-            let name = if i == 0 { name.trim_start_matches('\u{feff}') } else { name };
-            if !seen.insert(name) {
-                return Err(self.fault(format!("line {}: two columns are called {name:?}", self.line)));
-            }
-            names.push(name.to_string());
-        }
-        Ok(names)
-    }
-
-    fn column(&self, header: &[String], name: &str) -> Result<usize> {
-        let found = header.iter().position(|column| column == name);
-        found.ok_or_else(|| self.fault(format!("the header has no column {name:?}; it has {}", header.join(", "))))
-    }
-
-    fn text(&self, column: usize, header: &[String]) -> Result<&str> {
-        let field = self.record.get(column).unwrap_or_default();
-        let text = std::str::from_utf8(field).map_err(|_| self.field_fault(column, header, "not UTF-8 text"))?;
-        if text.is_empty() { Err(self.field_fault(column, header, "the value is missing")) } else { Ok(text) }
-    }
-
-    fn number(&self, column: usize, header: &[String]) -> Result<f32> {
-        let text = self.text(column, header)?;
-        let number: f32 = text.parse().map_err(|_| self.field_fault(column, header, format!("{} is not a number", quoted(text))))?;
-        if number.is_finite() {
-            Ok(number)
-        } else {
-            Err(self.field_fault(column, header, format!("{} is not a finite number of 32 bits", quoted(text))))
-        }
-    }
-
-    fn field_fault(&self, column: usize, header: &[String], message: impl AsRef<str>) -> Error {
-        self.fault(format!("line {}, column {:?}: {}", self.line, header[column], message.as_ref()))
-    }
-
-    fn fault(&self, message: impl Into<String>) -> Error {
-        Error::data(self.path, message)
+    fn is_missing(&self, text: &str) -> bool {
+        text.is_empty() || self.marks.iter().any(|mark| mark == text)
     }
 }
 
@@ -225,55 +211,6 @@ fn quoted(text: &str) -> String {
         short.push_str("...");
     }
     format!("{short:?}")
-}
-
-/// The classes met so far.
-struct Classes {
-    /// By name, in the order in which they were met or given.
-    numbers: BTreeMap<String, u32>,
-    given: Option<Vec<String>>,
-    labels: Vec<u32>,
-}
-
-impl Classes {
-    fn new(kind: &Kind) -> Option<Classes> {
-        let Kind::Classes(given) = kind else { return None };
-        let numbers = given.iter().flatten().zip(0..).map(|(name, i)| (name.clone(), i)).collect();
-        Some(Classes { numbers, given: given.clone(), labels: Vec::new() })
-    }
-
-    fn add(&mut self, name: &str) -> Result<(), String> {
-        let number = match (self.numbers.get(name), &self.given) {
-            (Some(&number), _) => number,
-            (None, Some(names)) => return Err(format!("class {} is none of {}", quoted(name), names.join(", "))),
-            (None, None) => {
-                let number = self.numbers.len() as u32;
-                self.numbers.insert(name.to_string(), number);
-                number
-            }
-        };
-        self.labels.push(number);
-        Ok(())
-    }
-
-    /// The class of each record, and the names of the classes.
-    fn finish(self) -> (Vec<u32>, Vec<String>) {
-        if let Some(names) = self.given {
-            return (self.labels, names);
-        }
-        // Numbered anew by name, so that the order of the records does not matter.
-        let mut names: Vec<(String, u32)> = self.numbers.into_iter().collect();
-        let whole: Option<Vec<i64>> = names.iter().map(|(name, _)| name.parse().ok()).collect();
-        if whole.is_some() {
-            names.sort_by_key(|(name, _)| name.parse::<i64>().unwrap_or_default());
-        }
-        let mut renumbered = vec![0; names.len()];
-        for ((_, met), number) in names.iter().zip(0..) {
-            renumbered[*met as usize] = number;
-        }
-        let labels = self.labels.iter().map(|&met| renumbered[met as usize]).collect();
-        (labels, names.into_iter().map(|(name, _)| name).collect())
-    }
 }
 
 #[cfg(test)]

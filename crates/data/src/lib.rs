@@ -17,9 +17,10 @@ mod mnist;
 mod pack;
 mod points;
 mod rng;
+mod skipped;
 mod standardize;
 
-pub use crate::csv::{Csv, Table};
+pub use crate::csv::{Column, ColumnKind, Csv, Missing, Table};
 pub use dataset::{Batch, Dataset};
 pub use idx::{Idx, IdxValues};
 pub use loader::{Batches, IndexBatches, Loader};
@@ -27,4 +28,5 @@ pub use mnist::Mnist;
 pub use pack::{Packed, Packing};
 pub use points::Points;
 pub use rng::Rng;
+pub use skipped::Skipped;
 pub use standardize::Standardize;

@@ -1,4 +1,8 @@
+use noyau_tensor::Array;
+
 use super::*;
+
+mod columns;
 
 fn refused(csv: &Csv, text: impl AsRef<[u8]>) -> String {
     let error = csv.parse("t.csv", text.as_ref()).unwrap_err();
