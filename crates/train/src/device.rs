@@ -2,19 +2,22 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use noyau_compile::{Limits, Plan};
 use noyau_cpu::Cpu;
-use noyau_gpu::{AdapterInfo, Gpu, Measure};
+use noyau_gpu::{AdapterInfo, DeviceKind, Fault, Gpu, Measure, Point};
 use noyau_tensor::{Array, Error, Result, State};
 
 mod choice;
 mod executable;
+mod room;
 
 use choice::{missing, ranked};
 
 pub use choice::DeviceChoice;
 pub(crate) use executable::Executable;
+pub(crate) use room::{ADVICE, Room};
 
 /// A CPU or a GPU that steps run on. Clones are the same device.
 #[derive(Clone)]
@@ -133,6 +136,42 @@ impl Device {
         match &self.0 {
             Kind::Cpu(cpu) => cpu.limits(),
             Kind::Gpu(gpu) => gpu.limits(),
+        }
+    }
+
+    /// What it can give, as far as its driver and the system tell.
+    pub(crate) fn room(&self) -> Room {
+        match &self.0 {
+            Kind::Cpu(_) => Room { whole: None, free: room::free_memory() },
+            Kind::Gpu(gpu) => {
+                let whole = gpu.info().limits.memory_bytes;
+                // A GPU without memory of its own takes the machine's.
+                let shares = matches!(gpu.info().device_type, DeviceKind::Integrated | DeviceKind::Software);
+                Room { whole, free: if shares { room::free_memory() } else { None } }
+            }
+        }
+    }
+
+    /// Bytes of memory that steps on this device can take, as far as its driver and the system tell: what is free for the CPU and for GPUs that share its memory, all of a GPU's
+    /// own memory otherwise. The system tells on Linux, GPUs' drivers where they are Vulkan's.
+    pub fn memory(&self) -> Option<u64> {
+        let room = self.room();
+        [room.whole, room.free].into_iter().flatten().min()
+    }
+
+    /// How long a wait for a GPU may take before it fails with [`Error::Timeout`]: 10 minutes, or the seconds that the environment variable `NOYAU_TIMEOUT` says, unless set. The CPU
+    /// is never waited for.
+    pub fn set_timeout(&self, timeout: Duration) {
+        if let Kind::Gpu(gpu) = &self.0 {
+            gpu.set_timeout(timeout);
+        }
+    }
+
+    /// Has something go wrong on a GPU, for tests: at a point, after it has been passed so many times.
+    #[doc(hidden)]
+    pub fn inject(&self, fault: Fault, at: Point, after: u64) {
+        if let Kind::Gpu(gpu) = &self.0 {
+            gpu.inject(fault, at, after);
         }
     }
 

@@ -1,9 +1,10 @@
 //! Sessions and trainers: where models meet devices.
 //!
 //! In the order in which data flows: [`Device`] is where steps run; [`Session`] holds the states that live there and compiles steps for it; `feed` brings a data
-//! set's batches to a step; [`Trainer`] fits a model to them as [`Fit`] says, by the loop in `run`, and keeps [`History`]; `evaluate` makes figures of a data set; `checkpoint` keeps states in files; `memory_use` says what a plan takes; `diagnose` finds out why a loss became NaN;
+//! set's batches to a step; [`Trainer`] fits a model to them as [`Fit`] says, by the loop in `run`, and keeps [`History`]; `evaluate` makes figures of a data set; `checkpoint` keeps states in files, from which a training goes on; `callbacks` are what happens after each epoch; `memory_use` says what a plan takes; `diagnose` finds out why a loss became NaN;
 //! `watch` looks at what a run does: checks it kernel by kernel, or traces it.
 
+mod callbacks;
 mod checkpoint;
 mod device;
 mod diagnose;
@@ -20,10 +21,14 @@ mod trainer;
 mod watch;
 mod weights;
 
+pub use callbacks::{Beginning, Callback, Control, EarlyStopping, ReduceLrOnPlateau, Threshold};
+pub use checkpoint::{Checkpoint, Checkpoints};
 pub use device::{Device, DeviceChoice};
-pub use fit::Fit;
-pub use history::{EpochRecord, Evaluation, History, Progress};
+pub use fit::{Fit, StopFlag};
+pub use history::{EpochRecord, Evaluation, History, Progress, Resumed, Stopped};
 pub use noyau_gpu::{AdapterInfo, DeviceKind, HostCost, Measure};
+#[doc(hidden)]
+pub use noyau_gpu::{Fault, Point};
 pub use memory_use::MemoryUse;
 pub use session::{Session, Spec, Step};
 pub use step::{CompiledStep, Timing};

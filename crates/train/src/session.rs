@@ -4,12 +4,13 @@ use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use noyau_compile::plan::BufferKind;
 use noyau_compile::{Graph, Options, Plan, compile};
 use noyau_tensor::{Array, DType, Error, Op, Param, Result, Shape, State, Tensor, rng_seed, rng_step};
 
 use serde_json::json;
 
-use crate::device::{Device, Executable, Memory};
+use crate::device::{ADVICE, Device, Executable, Memory, Room};
 use crate::memory_use::MemoryUse;
 use crate::step::CompiledStep;
 use crate::watch::{Checks, Tracer, Watch, Watching, args, unshared};
@@ -166,13 +167,17 @@ impl Session {
             states.order.len() as u64
         };
         // Before the value is made, which might take more memory than there is.
-        let most = self.inner.device.limits().max_buffer_bytes;
+        let device = &self.inner.device;
+        let most = device.limits().max_buffer_bytes;
         let bytes = state.shape().checked_numel().and_then(|n| n.checked_mul(state.dtype().size()));
-        if bytes.is_none_or(|bytes| bytes > most) {
-            let (name, dtype, shape) = (state.name(), state.dtype(), state.shape());
-            let takes = bytes.map_or("more bytes than can be counted".into(), |bytes| format!("{bytes} bytes"));
-            let message = format!("`{name}` of {dtype}{shape} takes {takes}, the largest buffer has {most} bytes");
-            return Err(Error::OutOfMemory { device: self.inner.device.adapter(), message });
+        let what = format!("`{}` of {}{}", state.name(), state.dtype(), state.shape());
+        let refused = match bytes {
+            Some(bytes) if bytes <= most => Room::refuse_value(|| device.room(), &what, bytes as u64),
+            Some(bytes) => Some(format!("{what} takes {bytes} bytes, the largest buffer has {most} bytes")),
+            None => Some(format!("{what} takes more bytes than can be counted, the largest buffer has {most} bytes")),
+        };
+        if let Some(message) = refused {
+            return Err(Error::OutOfMemory { device: device.adapter(), message });
         }
         let value = match state.id() {
             id if id == rng_seed().state().id() => Array::scalar(self.inner.seed as u32 ^ (self.inner.seed >> 32) as u32),
@@ -247,6 +252,16 @@ impl Session {
         Ok(MemoryUse::of_plan(&plan, &options.limits))
     }
 
+    /// Bytes of a plan's states that are on the device already.
+    fn present(&self, plan: &Plan, options: &Options) -> u64 {
+        let states = self.states();
+        let present = plan.buffers.iter().filter(|buffer| match &buffer.kind {
+            BufferKind::State(state) => states.memory.contains_key(&state.id()),
+            _ => false,
+        });
+        present.map(|buffer| options.limits.bytes(buffer) as u64).sum()
+    }
+
     fn options(&self) -> Options {
         Options { limits: self.inner.device.limits(), fuse: self.inner.fuse }
     }
@@ -266,11 +281,7 @@ impl Session {
         let begun = now();
         let graph = trace_step(arguments, &step)?;
         event("graph", begun, args([("nodes", json!(graph.nodes.len()))]));
-        let start = now();
-        for state in states_of(&graph) {
-            self.begin_state(&state).await?;
-        }
-        event("states", start, args([]));
+        // Planned first: a step that cannot fit is refused before its states take memory.
         let start = now();
         let options = self.options();
         let mut plan = compile(&graph, options)?;
@@ -278,9 +289,24 @@ impl Session {
         if checks.any() {
             plan = unshared(&plan);
         }
+        let memory = MemoryUse::of_plan(&plan, &options.limits);
+        if let Some(message) = Room::refuse(|| self.inner.device.room(), &memory, self.present(&plan, &options)) {
+            return Err(Error::OutOfMemory { device: self.inner.device.adapter(), message });
+        }
+        let start = now();
+        for state in states_of(&graph) {
+            self.begin_state(&state).await?;
+        }
+        event("states", start, args([]));
         let plan = Arc::new(plan);
         let start = now();
-        let executable = self.load_plan(&plan).await?;
+        let executable = self.load_plan(&plan).await.map_err(|error| match error {
+            // The driver's word comes without the whole.
+            Error::OutOfMemory { device, message } => {
+                Error::OutOfMemory { device, message: format!("{message}; {}. {ADVICE}", memory.in_words()) }
+            }
+            error => error,
+        })?;
         if let Some(tracer) = &tracer {
             let mut from = start;
             for stage in executable.stages() {
