@@ -31,12 +31,12 @@ pub use layers::{
     Unflatten, Upsample, ZeroPad1d, ZeroPad2d, scaled_dot_product_attention,
 };
 pub use loss::{
-    CrossEntropy, HuberLoss, Loss, bce_with_logits, cross_entropy, hinge_loss, huber_loss, l1_loss, l1_penalty, l2_penalty, mse_loss,
-    nll_loss,
+    CrossEntropy, HuberLoss, Loss, bce_with_logits, class_weights, cross_entropy, hinge_loss, huber_loss, l1_loss, l1_penalty, l2_penalty,
+    mse_loss, nll_loss,
 };
 pub use mixed::LossScaler;
 pub use module::{Mode, Module, named, named_buffers};
-pub use optim::{AdaGrad, Adam, AdamW, Optimizer, RmsProp, Sgd};
+pub use optim::{Accumulate, AdaGrad, Adam, AdamW, Ema, Optimizer, RmsProp, Sgd};
 pub use schedule::{OneCycle, Schedule};
 
 // What convolutions and pooling take.

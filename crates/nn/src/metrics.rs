@@ -1,4 +1,14 @@
 //! Numbers for people to read: no gradient flows through them.
+//!
+//! Functions of tensors count within a batch, as part of a step; [`ClassScores`] makes of a confusion matrix what is said of a whole data set.
+
+mod ranks;
+mod regression;
+mod scores;
+
+pub use ranks::{target_ranks, top_k_accuracy, top_k_correct};
+pub use regression::{mae, r2_score, rmse};
+pub use scores::{ClassScores, Score};
 
 use noyau_tensor::{DType, Tensor};
 

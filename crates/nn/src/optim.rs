@@ -2,15 +2,22 @@
 //!
 //! An [`Optimizer`] is a rule for one parameter; what all share (the gradients, clipping, the learning rate, the moments and the counter of updates, which are
 //! states like parameters) is in [`Settings`] and [`Update`]. An optimizer of your own is a struct with `Settings` and a `rule`.
+//!
+//! [`Accumulate`] and [`Ema`] are wrappers: optimizers around any other, and around each other.
 
+mod accumulate;
 mod adagrad;
 mod adam;
+mod ema;
+mod kept;
 mod rmsprop;
 mod settings;
 mod sgd;
 
+pub use accumulate::Accumulate;
 pub use adagrad::AdaGrad;
 pub use adam::{Adam, AdamW};
+pub use ema::Ema;
 pub use rmsprop::RmsProp;
 pub(crate) use settings::parameter_gradients;
 pub use settings::{Settings, Update};
@@ -69,6 +76,18 @@ pub trait Optimizer: Send + Sync {
     fn states(&self) -> Vec<(String, Param)> {
         self.settings().states()
     }
+
+    /// Whether this step's batch changes the parameters, a bool scalar; `None` where each batch does. [`Accumulate`] tells its wrappers so.
+    #[track_caller]
+    fn applies(&self) -> Option<Tensor> {
+        None
+    }
+
+    /// Each parameter with the state that holds its average, for evaluation with averaged weights: see [`Ema`]. Empty where none are kept, and before the
+    /// first [`Optimizer::step`].
+    fn averaged(&self) -> Vec<(Param, Param)> {
+        Vec::new()
+    }
 }
 
 macro_rules! forwarding {
@@ -94,6 +113,13 @@ macro_rules! forwarding {
             }
             fn states(&self) -> Vec<(String, Param)> {
                 (**self).states()
+            }
+            #[track_caller]
+            fn applies(&self) -> Option<Tensor> {
+                (**self).applies()
+            }
+            fn averaged(&self) -> Vec<(Param, Param)> {
+                (**self).averaged()
             }
         }
     )*};

@@ -1,8 +1,11 @@
 //! The cross entropy of logits against classes.
 
+use std::sync::Arc;
+
 use noyau_tensor::{DType, Tensor};
 
 use super::Loss;
+use super::weights::check_weights;
 use crate::fault::{fail, number};
 use crate::mixed::wide;
 
@@ -17,9 +20,10 @@ pub fn cross_entropy(logits: &Tensor, targets: &Tensor) -> Tensor {
 }
 
 /// [`cross_entropy`] with options.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct CrossEntropy {
     smoothing: f64,
+    weight: Option<Arc<[f32]>>,
 }
 
 impl CrossEntropy {
@@ -35,6 +39,16 @@ impl CrossEntropy {
         self.smoothing = share;
         self
     }
+
+    /// Counts each class so many times, one weight a class, at least 0: more for classes that are rare, for one
+    /// ([`class_weights`](super::class_weights) makes such weights).
+    ///
+    /// With class indices the mean is PyTorch's: the sum over the samples, each times its class's weight, divided by the sum of those weights. With
+    /// probabilities each class's term is multiplied, and the mean is over the samples. Where all samples of a batch have weight 0, the loss is NaN.
+    pub fn weight(mut self, weight: &[f32]) -> CrossEntropy {
+        self.weight = Some(weight.into());
+        self
+    }
 }
 
 impl Loss for CrossEntropy {
@@ -45,10 +59,12 @@ impl Loss for CrossEntropy {
         }
         let logits = &wide(logits);
         let indices = targets.error().is_none() && targets.dtype().is_int();
-        match if indices { self.by_index(logits, targets) } else { self.by_probability(logits, targets) } {
-            Ok(rows) => rows.mean(),
-            Err(error) => error,
-        }
+        let found = match &self.weight {
+            Some(weight) if indices => self.weighted(logits, targets, weight),
+            _ if indices => self.by_index(logits, targets).map(|rows| rows.mean()),
+            _ => self.by_probability(logits, targets).map(|rows| rows.mean()),
+        };
+        found.unwrap_or_else(|error| error)
     }
 }
 
@@ -66,6 +82,26 @@ impl CrossEntropy {
             (rows.hit.where_(number(1.0 - self.smoothing + everywhere), number(everywhere)) * &shifted).sum_axes(&[rows.axis])
         };
         Ok(log_sum - expected - rows.known_log())
+    }
+
+    /// As [`CrossEntropy::by_index`] with a weight a class: the rows' sum over the sum of the targets' weights.
+    #[track_caller]
+    fn weighted(&self, logits: &Tensor, targets: &Tensor, weight: &[f32]) -> Result<Tensor, Tensor> {
+        let rows = class_rows("cross_entropy", logits, targets)?;
+        let weights = along(weight, logits, rows.axis, rows.classes)?;
+        let (shifted, log_sum) = normalised(logits, rows.axis);
+        let own = rows.hit.where_(&weights, 0.0);
+        let wanted = if self.smoothing == 0.0 {
+            own.clone()
+        } else {
+            let everywhere = self.smoothing / rows.classes as f64;
+            &own * number(1.0 - self.smoothing) + &weights * number(everywhere)
+        };
+        let log_probabilities = shifted - log_sum.unsqueeze(rows.axis);
+        // A class of weight 0 adds nothing, even beside a logit of minus infinity.
+        let counted = wanted.eq(0.0).where_(0.0, log_probabilities);
+        let losses = -(wanted * counted).sum_axes(&[rows.axis]) - rows.known_log();
+        Ok(losses.sum() / own.sum())
     }
 
     /// `-sum(q * log_softmax)` for each row.
@@ -87,11 +123,23 @@ impl CrossEntropy {
         } else {
             targets * number(1.0 - self.smoothing) + number(self.smoothing / classes as f64)
         };
+        let wanted = match &self.weight {
+            Some(weight) => wanted * along(weight, logits, axis, classes)?,
+            None => wanted,
+        };
         let log_probabilities = logits.log_softmax(axis);
         // 0 times minus infinity is NaN, and so would be its gradient.
         let counted = wanted.eq(0.0).where_(0.0, log_probabilities);
         Ok(-(wanted * counted).sum_axes(&[axis]))
     }
+}
+
+/// Weights of classes laid along the logits' class axis, of the logits' shape.
+#[track_caller]
+fn along(weight: &[f32], logits: &Tensor, axis: isize, classes: usize) -> Result<Tensor, Tensor> {
+    check_weights(weight, classes).map_err(Tensor::invalid)?;
+    let shape: Vec<usize> = (0..logits.rank()).map(|i| if i as isize == axis { classes } else { 1 }).collect();
+    Ok(Tensor::new(weight, shape).expand(logits.shape()))
 }
 
 /// The logits less the row's largest, and the logarithm of the sum of their exponentials without the class axis.
@@ -117,6 +165,16 @@ impl ClassRows {
     /// The class axis.
     pub(crate) fn axis(&self) -> isize {
         self.axis
+    }
+
+    /// The number of classes.
+    pub(crate) fn classes(&self) -> usize {
+        self.classes
+    }
+
+    /// Whether a target names a class at all, a bool of the targets' shape.
+    pub(crate) fn known(&self) -> &Tensor {
+        &self.known
     }
 
     /// 0 for targets that name a class, minus infinity for others, f32.

@@ -15,3 +15,4 @@ mod optimizers;
 mod oracle;
 mod plans;
 mod schedules;
+mod wrappers;

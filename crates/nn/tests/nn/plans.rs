@@ -21,7 +21,7 @@ fn cross_entropy_and_its_gradient_are_one_pass_over_the_rows() {
     assert!(plan.kernels.len() <= 2, "one over the rows, one for the mean:\n{plan}");
 }
 
-fn training_step(optimizer: &dyn Optimizer) -> Plan {
+pub fn training_step(optimizer: &dyn Optimizer) -> Plan {
     let model = Sequential::new().then(Flatten).then(Linear::new(784, 512)).then(Relu).then(Linear::new(512, 10));
     let x = Tensor::input(0, [128, 28, 28], DType::F32);
     let y = Tensor::input(1, [128], DType::U32);
