@@ -6,9 +6,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use noyau_compile::Limits;
 use noyau_compile::plan::{Body, BufferId, BufferKind, Kernel, KernelKind, Plan};
 use noyau_tensor::{Array, DType, Error, Result, State};
-use rayon::iter::{IndexedParallelIterator, IntoParallelRefIterator, ParallelIterator};
 
 use crate::attention::Attend;
+use crate::crew::Crew;
 use crate::many::Kept;
 use crate::matmul::Product;
 use crate::memory::{Memory, Turn, Words, check};
@@ -23,10 +23,11 @@ const PIECE: f64 = 25_000.0;
 
 /// The CPU as a device: it makes states' storage and loads plans. Clones are the same device.
 ///
-/// Threads that share a device take turns: one step runs at a time, on all of rayon's threads where its kernels are large enough.
+/// Threads that share a device take turns: one step runs at a time, on as many threads as rayon has where its kernels are large enough.
 #[derive(Clone)]
 pub struct Cpu {
     turn: Turn,
+    crew: Arc<Crew>,
     level: Level,
 }
 
@@ -45,7 +46,7 @@ impl std::fmt::Debug for Cpu {
 impl Cpu {
     /// A device of its own.
     pub fn new() -> Cpu {
-        Cpu { turn: Turn::default(), level: Level::detect() }
+        Cpu { turn: Turn::default(), crew: Crew::new(), level: Level::detect() }
     }
 
     #[cfg(test)]
@@ -134,7 +135,7 @@ impl Cpu {
             needs = (needs.0.max(words), needs.1.max(values), needs.2.max(product));
         }
         let parallel = kernels.iter().any(|k| k.parallel);
-        let threads = if parallel { rayon::current_num_threads() } else { 1 };
+        let threads = if parallel { self.crew.len() } else { 1 };
         let desk = || Ok(Mutex::new(Desk { scratch: Scratch::new(needs.0, needs.1)?, product: Words::new(needs.2)? }));
         let desks = (0..threads).map(|_| desk()).collect::<Result<Vec<_>>>()?;
         let kept = Kept::new(&plan.outputs, &places);
@@ -145,8 +146,8 @@ impl Cpu {
             kernels,
             desks,
             shared: Words::new(shared)?,
-            parallel,
             turn: self.turn.clone(),
+            crew: Arc::clone(&self.crew),
             _slots: slots,
             _owned: owned,
             _memories: memories,
@@ -189,7 +190,7 @@ impl Cpu {
             Work::Scatter(scatter) => (scatter.pieces.len(), scatter.cost()),
             Work::Attention(attend) => (attend.pieces.len(), attend.cost()),
         };
-        let parallel = count > 1 && cost > ALONE && rayon::current_num_threads() > 1;
+        let parallel = count > 1 && cost > ALONE && self.crew.len() > 1;
         Ok(Prepared { work, parallel })
     }
 }
@@ -235,8 +236,8 @@ pub struct Executable {
     desks: Vec<Mutex<Desk>>,
     /// What the pieces of a kernel share.
     shared: Words,
-    parallel: bool,
     pub(crate) turn: Turn,
+    crew: Arc<Crew>,
     pub(crate) kept: Kept,
     // What the pointers point to.
     _slots: Vec<Words>,
@@ -281,19 +282,11 @@ impl Executable {
     }
 
     /// Runs the step so many times, calling `after` after each, all in one turn.
-    pub(crate) fn run_each(&mut self, runs: usize, mut after: impl FnMut() + Send) -> Result<()> {
+    pub(crate) fn run_each(&mut self, runs: usize, mut after: impl FnMut()) -> Result<()> {
         let _turn = self.turn.take()?;
-        let mut all = || {
-            for _ in 0..runs {
-                (0..self.kernels.len()).for_each(|i| self.launch(i));
-                after();
-            }
-        };
-        if self.parallel {
-            // Inside of the pool, so that each kernel finds its threads awake.
-            rayon::scope(|_| all());
-        } else {
-            all();
+        for _ in 0..runs {
+            (0..self.kernels.len()).for_each(|i| self.launch(i));
+            after();
         }
         Ok(())
     }
@@ -389,9 +382,9 @@ impl Executable {
 
     /// Does all pieces, on several threads where that pays. Which thread does which piece changes nothing.
     fn each<P: Sync>(&self, pieces: &[P], parallel: bool, work: impl Fn(&P, &mut Desk) + Sync) {
-        let desk = |i: usize| self.desks[i % self.desks.len()].lock().unwrap_or_else(PoisonError::into_inner);
+        let desk = |seat: usize| self.desks[seat % self.desks.len()].lock().unwrap_or_else(PoisonError::into_inner);
         if parallel {
-            pieces.par_iter().with_max_len(1).for_each(|piece| work(piece, &mut desk(rayon::current_thread_index().unwrap_or(0))));
+            self.crew.each(pieces.len(), &|piece, seat| work(&pieces[piece], &mut desk(seat)));
         } else {
             let mut desk = desk(0);
             pieces.iter().for_each(|piece| work(piece, &mut desk));

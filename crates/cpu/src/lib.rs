@@ -4,10 +4,11 @@
 //! [`reference`] a plan's kernel, coordinate by coordinate. The executor ([`Cpu`], [`Executable`]) is the fast way: `tile` runs elementwise bodies a
 //! cache-sized tile at a time with the functions of `math`, `matmul` multiplies matrices (`strided` in `panels`, or in `small` loops), `sliding`
 //! those that read an image through `windows` (with the loops of `sweep`), `scatter` adds at places that
-//! are data, `attention` goes over scores block by block; `simd` picks the instruction set, `memory` is what they work on, `exec` ties them to a plan, and `many`
-//! runs it many times.
+//! are data, `attention` goes over scores block by block; `simd` picks the instruction set, `memory` is what they work on, `exec` ties them to a plan,
+//! `crew` are the threads that run it, and `many` runs it many times.
 
 mod attention;
+mod crew;
 mod exec;
 mod many;
 mod math;

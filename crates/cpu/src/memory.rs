@@ -2,7 +2,7 @@
 
 use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
 use std::ptr::NonNull;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use noyau_tensor::{Array, DType, Error, Result, Shape};
 
@@ -70,18 +70,9 @@ impl Drop for Words {
 pub(crate) struct Turn(Arc<Mutex<()>>);
 
 impl Turn {
-    /// Waits until no other thread uses this device's memories.
+    /// Waits until no other thread uses this device's memories. Whoever has the turn waits for no thread that may wait here: see [`crate::crew`].
     pub(crate) fn take(&self) -> Result<MutexGuard<'_, ()>> {
-        match self.0.try_lock() {
-            Ok(guard) => Ok(guard),
-            Err(TryLockError::Poisoned(poisoned)) => Ok(poisoned.into_inner()),
-            // A rayon worker that waits here may be the one that the holder waits for.
-            Err(TryLockError::WouldBlock) if rayon::current_thread_index().is_some() => Err(Error::Device {
-                device: "cpu".into(),
-                message: "busy with another step; steps that run at the same time inside rayon tasks need a Cpu each".into(),
-            }),
-            Err(TryLockError::WouldBlock) => Ok(self.0.lock().unwrap_or_else(PoisonError::into_inner)),
-        }
+        Ok(self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     fn is(&self, other: &Turn) -> bool {

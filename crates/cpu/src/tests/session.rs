@@ -61,6 +61,24 @@ fn threads_take_turns() {
     assert_eq!(cpu.read(&memory).unwrap().to_vec::<f32>().unwrap(), [4001.0, 4001.0]);
 }
 
+/// A step may be run from rayon's own threads, which its helpers are too.
+#[test]
+fn tasks_of_rayon_take_turns() {
+    let (cpu, state) = (Cpu::new(), state());
+    let memory = cpu.create(&state.initial_value(0).unwrap()).unwrap();
+    let plan = Arc::new(counter(&state));
+    rayon::ThreadPoolBuilder::new().num_threads(2).build().unwrap().scope(|scope| {
+        for _ in 0..4 {
+            let mut executable = cpu.load(Arc::clone(&plan), &mut |_| Ok(memory.clone())).unwrap();
+            scope.spawn(move |_| {
+                executable.write(0, &Array::new([2], &[1f32, 1.0]).unwrap()).unwrap();
+                (0..1000).for_each(|_| executable.run().unwrap());
+            });
+        }
+    });
+    assert_eq!(cpu.read(&memory).unwrap().to_vec::<f32>().unwrap(), [4001.0, 4001.0]);
+}
+
 #[test]
 fn mistakes_are_named() {
     let (cpu, state) = (Cpu::new(), state());
