@@ -6,6 +6,7 @@
 
 mod arrange;
 mod attention;
+mod augment;
 mod composite;
 mod convolution;
 mod data;
@@ -211,6 +212,7 @@ pub fn all() -> Vec<Case> {
     convolution::cases(&mut list);
     layers::cases(&mut list);
     attention::cases(&mut list);
+    augment::cases(&mut list);
     many::cases(&mut list);
     special::cases(&mut list);
     arrange::cases(&mut list);

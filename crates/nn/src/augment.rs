@@ -1,4 +1,4 @@
-//! Images moved at random while a model is being trained, and the sampling at fractional places that this takes.
+//! Images moved and changed at random while a model is being trained, and the sampling at fractional places that this takes.
 //!
 //! All of it is part of the step, so that it runs where the model runs: numbers are drawn anew at each step from the session's seed, and no
 //! image passes through the host.
@@ -10,6 +10,12 @@ use noyau_tensor::{DType, Error, Result, Shape, Tensor, concat};
 use crate::fault::{fail, finite, not_negative, number, positive};
 use crate::mixed::wide;
 use crate::{Mode, Module};
+
+mod place;
+mod value;
+
+pub use place::{RandomCrop, RandomHorizontalFlip, RandomResizedCrop, RandomVerticalFlip};
+pub use value::{ColorJitter, GaussianNoise, RandomErasing};
 
 /// In training, each image of `[batch, channels, height, width]` (f32) is turned, scaled and shifted by amounts of its own, zeros coming in
 /// from outside; in evaluation nothing happens. torchvision's `RandomAffine` with bilinear sampling, of batches.
@@ -206,4 +212,23 @@ fn image<'a>(op: &str, x: &'a Tensor) -> Result<&'a [usize; 4], Tensor> {
         Ok(shape) if x.dtype().is_float() => Ok(shape),
         _ => Err(fail(op, format!("the images {}{} are not f32[batch, channels, height, width]", x.dtype(), x.shape()))),
     }
+}
+
+/// Whether a number is a share, from 0 to 1.
+fn share(what: &str, value: f64) -> Result<()> {
+    if (0.0..=1.0).contains(&value) { Ok(()) } else { Err(Error::argument(what, format!("{value} does not lie in 0..=1"))) }
+}
+
+/// Whether two numbers are a range of positive numbers.
+fn range(what: &str, [least, most]: [f64; 2]) -> Result<()> {
+    positive(what, least)?;
+    finite(what, most)?;
+    if least > most { Err(Error::argument(what, format!("{least} to {most} is no range"))) } else { Ok(()) }
+}
+
+/// Draws a share of the area, uniform in its range, and a ratio, whose logarithm is uniform in its own.
+#[track_caller]
+fn area_and_ratio(shape: &[usize], scale: [f64; 2], ratio: [f64; 2]) -> [Tensor; 2] {
+    let draw = |[low, high]: [f64; 2]| Tensor::rand(shape) * number(high - low) + number(low);
+    [draw(scale), draw(ratio.map(f64::ln)).exp()]
 }

@@ -1,7 +1,7 @@
 //! Layers, initialisers, losses, optimizers and learning-rate schedules: all of them tensor expressions that know no device.
 //!
 //! In the order in which data flows: [`init`] says how parameters begin; [`layers`] and [`activation`] hold them and compute with them, each a
-//! [`Module`] whose [`Mode`] says whether it is being trained; [`augment`] moves images while it is; [`loss`] makes one number of predictions and
+//! [`Module`] whose [`Mode`] says whether it is being trained; [`augment`] moves and changes images while it is; [`loss`] makes one number of predictions and
 //! targets, [`LossScaler`] keeps its gradients within what halves hold, [`metrics`] counts what people want to read; [`optim`] writes down the parameters' next values, at the learning rate that a
 //! [`Schedule`] gives.
 //!
@@ -21,7 +21,10 @@ pub mod optim;
 mod schedule;
 
 pub use activation::{Elu, Gelu, GeluTanh, LeakyRelu, LogSoftmax, Relu, Sigmoid, Sign, Silu, Softmax, Softplus, Step, Tanh};
-pub use augment::{RandomAffine, affine_grid, grid_sample};
+pub use augment::{
+    ColorJitter, GaussianNoise, RandomAffine, RandomCrop, RandomErasing, RandomHorizontalFlip, RandomResizedCrop, RandomVerticalFlip,
+    affine_grid, grid_sample,
+};
 pub use layers::{
     AdaptiveAvgPool1d, AdaptiveAvgPool2d, AdaptiveMaxPool1d, AdaptiveMaxPool2d, AttentionMask, AvgPool1d, AvgPool2d, BatchNorm,
     BatchNorm1d, BatchNorm2d, BatchNorm3d, CircularPad1d, CircularPad2d, Conv1d, Conv2d, ConvTranspose1d, ConvTranspose2d, Dropout,
@@ -31,8 +34,8 @@ pub use layers::{
     Unflatten, Upsample, ZeroPad1d, ZeroPad2d, scaled_dot_product_attention,
 };
 pub use loss::{
-    CrossEntropy, HuberLoss, Loss, bce_with_logits, class_weights, cross_entropy, hinge_loss, huber_loss, l1_loss, l1_penalty, l2_penalty,
-    mse_loss, nll_loss,
+    CrossEntropy, HuberLoss, Loss, bce_with_logits, class_weights, cross_entropy, hinge_loss, huber_loss, l1_loss, l1_penalty, l2_penalty, mse_loss,
+    nll_loss,
 };
 pub use mixed::LossScaler;
 pub use module::{Mode, Module, named, named_buffers};

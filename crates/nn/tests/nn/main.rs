@@ -2,6 +2,7 @@
 
 mod activations;
 mod augment;
+mod augmentations;
 mod behaviour;
 mod edges;
 mod golden;
