@@ -24,13 +24,16 @@ pub fn attend(graph: &Graph, limits: &Limits) -> Result<Graph> {
     })
 }
 
-/// Whether a kernel does it: there is something to do, heads are of a size that it can hold, and all operands can be bound at once.
+/// Whether a kernel does it: there is enough to do, heads are of a size that it can hold, and all operands can be bound at once.
 fn fits(graph: &Graph, attention: Attention, node: &Node, limits: &Limits) -> bool {
     let shape = |i: usize| &graph.node(node.inputs[i]).shape;
     let head = |i: usize| shape(i)[shape(i).rank() - 1] <= MAX_HEAD;
     let something = node.inputs.iter().all(|id| graph.node(*id).shape.numel() > 0);
+    // Queries and keys are the first operands of every part: all parts of one attention are done the same way.
+    let [queries, keys] = [0, 1].map(|i| shape(i)[shape(i).rank() - 2]);
     something
-        && shape(1)[shape(1).rank() - 2] > 1
+        && keys > 1
+        && queries.saturating_mul(keys) >= limits.min_scores
         && head(0)
         && head(2)
         && attention.part.fixed() + attention.masks(&node.inputs).len() < limits.max_bindings

@@ -44,7 +44,10 @@ fn values(graph: &Graph) -> Vec<Values> {
 }
 
 fn run(graph: &Graph, inputs: &[Values], cpu: &Cpu, fuse: bool) -> (Vec<Array>, Arc<Plan>) {
-    let options = Options { fuse, ..Options::new(cpu.limits()) };
+    run_with(graph, inputs, cpu, Options { fuse, ..Options::new(Limits { min_scores: 0, ..cpu.limits() }) })
+}
+
+fn run_with(graph: &Graph, inputs: &[Values], cpu: &Cpu, options: Options) -> (Vec<Array>, Arc<Plan>) {
     let plan = Arc::new(compile(graph, options).unwrap());
     let mut executable = cpu.load(Arc::clone(&plan), &mut |_| unreachable!()).unwrap();
     inputs.iter().enumerate().for_each(|(i, v)| executable.write(i, &v.to_array().unwrap()).unwrap());
@@ -125,6 +128,28 @@ fn weights_are_never_in_memory() {
     assert!(plan.kernels.iter().all(|k| bound(k) <= limits.max_bindings), "{plan}");
     // Heads are read where they lie.
     assert!(!plan.kernels.iter().any(|k| k.name == "copy" && k.reads().iter().any(|b| plan.inputs.contains(b))), "{plan}");
+}
+
+/// Few places are products and softmax, forward and backward alike, and the same numbers; unfused they are kernels.
+#[test]
+fn few_places_are_written_out() {
+    let cpu = Cpu::new();
+    for (n, m, written_out) in [(5, 7, true), (35, 36, true), (36, 36, false), (1, 2000, false), (2000, 2, false)] {
+        for (causal, masked) in [(false, false), (true, true)] {
+            let s = Sizes { n, m, causal, masked, ..SMALL };
+            let graph = graph(s, &[0, 1, 2]);
+            let inputs = values(&graph);
+            let right = evaluate(&graph, &inputs, &|_| unreachable!()).unwrap();
+            let (got, plan) = run_with(&graph, &inputs, &cpu, Options::new(cpu.limits()));
+            assert_eq!(kernels(&plan), if written_out { 0 } else { 2 }, "{s:?}:\n{plan}");
+            for (got, right) in got.iter().zip(&right.outputs) {
+                let scale = right.data.iter().fold(0.0f64, |scale, x| scale.max(x.abs()));
+                assert!(got.to_f64().iter().zip(&right.data).all(|(g, r)| (g - r).abs() <= 4e-6 * scale), "{s:?}");
+            }
+            let (_, plan) = run_with(&graph, &inputs, &cpu, Options { fuse: false, ..Options::new(cpu.limits()) });
+            assert_eq!(kernels(&plan), 5, "{plan}");
+        }
+    }
 }
 
 /// What does not fit a kernel is products and softmax, and the same numbers.
