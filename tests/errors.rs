@@ -164,7 +164,7 @@ fn steps_refuse_what_they_were_not_made_for() {
     assert_eq!(refused(step.run(&[&y, &y])), "argument 0: the step takes f32[2, 3], got u32[2]");
     assert_eq!(refused(step.run(&[&x, &Array::full([3], Scalar::Uint(1))])), "argument 1: the step takes u32[2], got u32[3]");
     assert_eq!(step.write(2, &x).expect_err("a mistake").to_string(), "argument 2: the step takes 2 arguments");
-    assert_eq!(step.read(1).expect_err("a mistake").to_string(), "result 1: the step returns 1 values");
+    assert_eq!(step.read(1).expect_err("a mistake").to_string(), "result 1: the step returns 1 values, counted from 0");
     // None of that has done any harm.
     assert_eq!(step.run(&[&x, &y]).unwrap()[0].to_f64(), [4.0, 4.0]);
 
@@ -178,7 +178,7 @@ fn steps_refuse_what_they_were_not_made_for() {
     );
     assert_eq!(
         compile(Step::default().updates([(w.clone(), &w + 1.0), (w.clone(), &w + 2.0)])),
-        "updates: `w` is updated twice in one step"
+        "updates: `w` is updated twice in one step; put both changes into one new value"
     );
     let set = session.set(&w, &Array::scalar(1.0f32)).expect_err("a mistake").to_string();
     assert_eq!(set, "value of `w`: the state is f32[2], the value given is f32[]");
@@ -189,8 +189,14 @@ fn steps_refuse_what_they_were_not_made_for() {
 #[test]
 fn arrays_say_what_they_hold() {
     let array = Array::full([2], Scalar::Float(1.0));
-    assert_eq!(array.to_vec::<u32>().expect_err("a mistake").to_string(), "Array::to_vec: the array holds f32, not u32");
-    assert_eq!(array.try_item().expect_err("a mistake").to_string(), "Array::item: an array of shape [2] has 2 values, not one");
+    assert_eq!(
+        array.to_vec::<u32>().expect_err("a mistake").to_string(),
+        "Array::to_vec: the array holds f32, not u32; convert it with .to(DType)"
+    );
+    assert_eq!(
+        array.try_item().expect_err("a mistake").to_string(),
+        "Array::item: an array of shape [2] has 2 values, not one; read them with .to_vec()"
+    );
     assert!(Array::new([2, 2], &[1.0f32]).is_err());
 }
 

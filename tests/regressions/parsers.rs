@@ -66,6 +66,10 @@ pub fn csv(bytes: &[u8]) -> bool {
     if options & 8 != 0 {
         csv = csv.class_names(&["no", "yes"]);
     }
+    if options & 16 != 0 {
+        csv = csv.infer();
+    }
+    csv = csv.skip_bad(options & 32 != 0);
     // Two bytes ("1," or "x\n") are a number of four or a class with its name, and each line's place is known until it has been read.
     let Some(table) = parsed(bytes, 256, || csv.parse(NAME, table)) else { return false };
     assert_eq!(table.dataset.sample_shape()[..], [table.features.len()]);

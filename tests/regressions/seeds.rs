@@ -56,6 +56,8 @@ fn csv() -> Seeds {
         ("regression", 1, "a,b,y\n1,2,0.5\n3,4,-1\n"),
         ("semicolons", 2, "\u{feff}a;y\r\n1;x\r\n\r\n2;\"y;\"\"z\"\r\n"),
         ("chosen", 5, "b,c,a,y\n1,text,2,3\n"),
+        ("inferred", 16, "size,colour,new,y\n1,red,true,no\n2,blue,false,yes\n"),
+        ("skipped", 32, "a,b,y\n1,x,no\n2,3,yes\n4\n"),
         ("named", 8, "a,y\n 1 , yes \n2,no\n"),
     ];
     tables.iter().map(|&(name, options, text)| (name.to_string(), [&[options], text.as_bytes()].concat())).collect()

@@ -88,7 +88,15 @@ impl Graph {
                     if declared != Some(&(tensor.shape().clone(), tensor.dtype())) {
                         return Err(Error::argument(
                             format!("argument {position}"),
-                            format!("used as {}{}, declared as {declared:?}", tensor.dtype(), tensor.shape()),
+                            match declared {
+                                Some((shape, dtype)) => format!("used as {}{}, declared as {dtype}{shape}", tensor.dtype(), tensor.shape()),
+                                None => format!(
+                                    "used as {}{}, but {} arguments are declared; arguments are what Session::compile gives to its closure",
+                                    tensor.dtype(),
+                                    tensor.shape(),
+                                    inputs.len()
+                                ),
+                            },
                         ));
                     }
                     Op::Input(*position)
@@ -112,7 +120,10 @@ impl Graph {
                 return Err(Error::Expression { op: "update".into(), message, location: next.location() });
             }
             if graph.updates.iter().any(|(other, _)| other.id() == state.id()) {
-                return Err(Error::argument("updates", format!("`{}` is updated twice in one step", state.name())));
+                return Err(Error::argument(
+                    "updates",
+                    format!("`{}` is updated twice in one step; put both changes into one new value", state.name()),
+                ));
             }
             graph.updates.push((Arc::clone(state), ids[&next.id()]));
         }

@@ -236,7 +236,10 @@ impl<R: Read> Input<'_, R> {
         let end = self.offset;
         match self.read(&mut [0])? {
             0 => Ok(()),
-            _ => Err(self.fault(format!("the values ({}) end at offset {end}, but more bytes follow", product(sizes)))),
+            _ => Err(self.fault(format!(
+                "the values ({}) end at offset {end}, but more bytes follow: the header is damaged, or the file",
+                product(sizes)
+            ))),
         }
     }
 
@@ -304,7 +307,10 @@ fn product(sizes: &[u32]) -> String {
     if sizes.is_empty() {
         return "1".into();
     }
-    sizes.iter().map(u32::to_string).collect::<Vec<_>>().join(" x ")
+    // A damaged header may tell of 255 axes.
+    let shown = &sizes[..sizes.len().min(8)];
+    let more = if shown.len() < sizes.len() { format!(" x ... ({} axes)", sizes.len()) } else { String::new() };
+    shown.iter().map(u32::to_string).collect::<Vec<_>>().join(" x ") + &more
 }
 
 #[cfg(test)]

@@ -107,7 +107,14 @@ impl Half {
                     [] => "it is empty".to_string(),
                     _ => format!("it holds {}{}", names[..names.len().min(8)].join(", "), if names.len() > 8 { ", ..." } else { "" }),
                 };
-                Err(Error::data(folder, format!("no file {} with the {} {what} in this folder; {there}", wanted.join(" or "), self.name)))
+                Err(Error::data(
+                    folder,
+                    format!(
+                        "no file {} with the {} {what} in this folder; {there}; the set's four files belong there",
+                        wanted.join(" or "),
+                        self.name
+                    ),
+                ))
             }
             _ => {
                 let all: Vec<&str> = found.iter().map(|name| name.as_str()).collect();

@@ -90,12 +90,16 @@ fn write_to(writer: &mut dyn Write, array: &Array) -> io::Result<()> {
     write_array(array, writer)
 }
 
-fn read_from(path: &Path, reader: &mut dyn Read, len: u64) -> Result<Array> {
+/// Reads the header, whose promises the rest of the `len` bytes keep, and says where the values start.
+fn read_header(path: &Path, reader: &mut dyn Read, len: u64) -> Result<(Header, u64)> {
     let fault = |message: String| Error::data(path, message);
     let mut start = [0; 8];
     read_exact(path, reader, &mut start)?;
     if start[..6] != *MAGIC {
-        return Err(fault(format!("not an NPY file: it starts with {:02x?}, not with {MAGIC:02x?}", &start[..6])));
+        return Err(fault(format!(
+            "not an NPY file: it starts with {:02x?}, not with {MAGIC:02x?}; numpy.save writes such files",
+            &start[..6]
+        )));
     }
     let (header_len, header_at) = match start[6] {
         1 => {
@@ -120,13 +124,29 @@ fn read_from(path: &Path, reader: &mut dyn Read, len: u64) -> Result<Array> {
     drop(text);
 
     let found = len - values_at;
-    let Header { stored, fortran_order, shape } = header;
-    let numel = count(&shape).ok_or_else(|| fault(format!("shape {shape} is too large")))?;
+    let Header { stored, shape, .. } = &header;
+    let numel = count(shape).ok_or_else(|| fault(format!("shape {shape} is too large")))?;
     let promised = numel as u64 * stored.size() as u64;
     if promised != found {
         let what = if promised > found { "the file has been cut short" } else { "there are bytes left over" };
         return Err(fault(format!("shape {shape} needs {promised} bytes, {found} follow the header at offset {values_at}: {what}")));
     }
+    Ok((header, values_at))
+}
+
+/// Shape and values of a file's content, if it holds bytes in row-major order.
+pub(crate) fn bytes_of(path: &Path, mut content: Vec<u8>) -> Result<Option<(Shape, Vec<u8>)>> {
+    let len = content.len() as u64;
+    let (header, values_at) = read_header(path, &mut &content[..], len)?;
+    if header.stored != Stored::U8 || header.fortran_order {
+        return Ok(None);
+    }
+    content.drain(..values_at as usize);
+    Ok(Some((header.shape, content)))
+}
+
+fn read_from(path: &Path, reader: &mut dyn Read, len: u64) -> Result<Array> {
+    let (Header { stored, fortran_order, shape }, values_at) = read_header(path, reader, len)?;
     if !fortran_order {
         return read_array(path, reader, stored, shape, "values", values_at);
     }

@@ -81,13 +81,15 @@ impl Stored {
             Stored::I64 => {
                 return fallible(bytes, words, |b| {
                     let v = i64::from_le_bytes(b);
-                    i32::try_from(v).map(|v| v as u32).map_err(|_| format!("{v} does not fit in 32 bits"))
+                    i32::try_from(v)
+                        .map(|v| v as u32)
+                        .map_err(|_| format!("{v} does not fit in 32 bits; store smaller numbers or real ones"))
                 });
             }
             Stored::U64 => {
                 return fallible(bytes, words, |b| {
                     let v = u64::from_le_bytes(b);
-                    u32::try_from(v).map_err(|_| format!("{v} does not fit in 32 bits"))
+                    u32::try_from(v).map_err(|_| format!("{v} does not fit in 32 bits; store smaller numbers or real ones"))
                 });
             }
             Stored::Bool => {

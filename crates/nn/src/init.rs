@@ -45,7 +45,7 @@ pub fn uniform(low: f64, high: f64) -> Init {
         finite("init::uniform", low)?;
         finite("init::uniform", high)?;
         if low > high {
-            return Err(Error::argument("init::uniform", format!("the lower bound {low} is above the upper bound {high}")));
+            return Err(Error::argument("init::uniform", format!("the lower bound {low} is above the upper bound {high}; swap them")));
         }
         Ok(uniform_values(shape, random, low, high))
     })

@@ -89,7 +89,10 @@ impl Array {
     /// The values as `T`. Fails when the array holds another type.
     pub fn to_vec<T: Element>(&self) -> Result<Vec<T>> {
         if self.dtype != T::DTYPE {
-            return Err(Error::argument("Array::to_vec", format!("the array holds {}, not {}", self.dtype, T::DTYPE)));
+            return Err(Error::argument(
+                "Array::to_vec",
+                format!("the array holds {}, not {}; convert it with .to(DType)", self.dtype, T::DTYPE),
+            ));
         }
         Ok(self.words.iter().map(|&w| T::from_word(w)).collect())
     }
@@ -103,7 +106,10 @@ impl Array {
     pub fn try_item(&self) -> Result<f32> {
         match self.words[..] {
             [word] => Ok(self.value(word) as f32),
-            _ => Err(Error::argument("Array::item", format!("an array of shape {} has {} values, not one", self.shape, self.len()))),
+            _ => Err(Error::argument(
+                "Array::item",
+                format!("an array of shape {} has {} values, not one; read them with .to_vec()", self.shape, self.len()),
+            )),
         }
     }
 

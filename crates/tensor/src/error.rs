@@ -123,7 +123,12 @@ impl Error {
 
     /// An [`Error::Io`] from what the operating system said.
     pub fn io(path: impl AsRef<Path>, action: &'static str, source: &std::io::Error) -> Error {
-        Error::Io { path: path.as_ref().to_path_buf(), action, message: source.to_string() }
+        let hint = match source.kind() {
+            std::io::ErrorKind::NotFound if action == "read" => "; check the path, which counts from the folder that the program runs in",
+            std::io::ErrorKind::NotFound => "; the folder has to be there first",
+            _ => "",
+        };
+        Error::Io { path: path.as_ref().to_path_buf(), action, message: format!("{source}{hint}") }
     }
 }
 

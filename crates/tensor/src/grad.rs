@@ -35,7 +35,6 @@ pub fn grad(loss: &Tensor, wrt: &[&Tensor]) -> Vec<Tensor> {
 /// [`grad`], with `None` for tensors that no gradient reaches.
 #[track_caller]
 pub fn gradients(loss: &Tensor, wrt: &[&Tensor]) -> Result<Vec<Option<Tensor>>, Error> {
-    let location = CallerLocation::caller();
     if let Some(error) = loss.error() {
         return Err(error.clone());
     }
@@ -43,7 +42,7 @@ pub fn gradients(loss: &Tensor, wrt: &[&Tensor]) -> Result<Vec<Option<Tensor>>, 
         // A half would lose most of a loss, and its gradients with it.
         let hint = if loss.rank() == 0 { "convert it with .to(DType::F32)" } else { "reduce it with .sum() or .mean()" };
         let message = format!("the loss must be a scalar of f32, not {}{}; {hint}", loss.dtype(), loss.shape());
-        return Err(Error::Gradient { message, location });
+        return Err(Error::Gradient { message, location: loss.location() });
     }
     let order = Tensor::topological(&[loss]);
     let mut needed: HashMap<u64, bool> = wrt.iter().map(|t| (t.id(), true)).collect();

@@ -162,7 +162,7 @@ impl CompiledStep {
     /// again it gives those that are kept. Fails too where the result has not one element.
     pub async fn history_async(&mut self, output: usize) -> Result<Array> {
         if output >= self.graph.outputs.len() {
-            let message = format!("the step returns {} values", self.graph.outputs.len());
+            let message = format!("the step returns {} values, counted from 0", self.graph.outputs.len());
             return Err(Error::argument(format!("result {output}"), message));
         }
         self.executable.history(output).await
@@ -192,7 +192,10 @@ impl CompiledStep {
     /// A result of the last run, by position: waits for the device.
     pub async fn read_async(&self, output: usize) -> Result<Array> {
         let Some(&id) = self.graph.outputs.get(output) else {
-            return Err(Error::argument(format!("result {output}"), format!("the step returns {} values", self.graph.outputs.len())));
+            return Err(Error::argument(
+                format!("result {output}"),
+                format!("the step returns {} values, counted from 0", self.graph.outputs.len()),
+            ));
         };
         // The last run's number: its result belongs with it.
         let tracer = self.watching.tracer().filter(|tracer| tracer.wants(self.runs.saturating_sub(1)));

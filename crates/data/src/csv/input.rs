@@ -50,7 +50,7 @@ impl<'a, R: Read> Input<'a, R> {
             // Spreadsheets put a mark of the encoding first.
             let name = if i == 0 { name.trim_start_matches('\u{feff}') } else { name };
             if !seen.insert(name) {
-                return Err(self.fault(format!("line {}: two columns are called {name:?}", self.line)));
+                return Err(self.fault(format!("line {}: two columns are called {name:?}; names must differ", self.line)));
             }
             names.push(name.to_string());
         }
@@ -80,7 +80,8 @@ impl<'a, R: Read> Input<'a, R> {
 
     pub(super) fn number(&self, column: usize, header: &[String]) -> Result<f32> {
         let text = self.text(column, header)?;
-        let number: f32 = text.parse().map_err(|_| self.field_fault(column, header, format!("{} is not a number", quoted(text))))?;
+        let number: f32 =
+            text.parse().map_err(|_| self.field_fault(column, header, format!("{} is not a number such as 1.5 or -2e3", quoted(text))))?;
         if number.is_finite() {
             Ok(number)
         } else {

@@ -152,7 +152,7 @@ impl Csv {
         }
         let skipped = bad.finish(n, "records", |message| Error::data(path, message))?;
         if n == 0 {
-            return Err(input.fault("there is a header line, but no record below it"));
+            return Err(input.fault("there is a header line, but no record below it; a table needs at least one"));
         }
         let mut table = Made { width: 0, names: Vec::new(), columns: Vec::new(), parts: Vec::new() };
         for feature in features {
@@ -187,7 +187,11 @@ impl Csv {
             *value = if self.is_missing(text) {
                 // Only an index has no number that could stand for none.
                 if feature.missing == Missing::Error || kind == ColumnKind::Index {
-                    return Err(input.field_fault(at, header, "the value is missing"));
+                    return Err(input.field_fault(
+                        at,
+                        header,
+                        "the value is missing; fill it in, or choose what stands for it with Csv::missing",
+                    ));
                 }
                 f32::NAN
             } else {
@@ -204,7 +208,7 @@ impl Csv {
         }
         let text = input.text(target, header)?;
         if self.is_missing(text) {
-            return Err(input.field_fault(target, header, "the value is missing"));
+            return Err(input.field_fault(target, header, "the value is missing; every record needs its target"));
         }
         match classes {
             None => input.number(target, header),

@@ -193,7 +193,7 @@ pub(super) fn apply(
         return refused(error);
     }
     if parameters.is_empty() {
-        return refused(Error::argument("optimizer", "there are no parameters to update"));
+        return refused(Error::argument("optimizer", "there are no parameters to update; give it those of a model that has some"));
     }
     let found = match gradients {
         Ok(found) if found.len() == given => settings.clipped(first.iter().map(|&i| found[i].clone()).collect()),

@@ -54,7 +54,7 @@ impl Optimizer for Sgd {
         decay("momentum", self.momentum)?;
         not_negative("weight_decay", self.weight_decay)?;
         if self.nesterov && self.momentum == 0.0 {
-            return Err(Error::argument("nesterov", "Nesterov's momentum needs a momentum above 0"));
+            return Err(Error::argument("nesterov", "Nesterov's momentum needs a momentum above 0; set one with .momentum(0.9)"));
         }
         Ok(())
     }

@@ -75,7 +75,7 @@ const NORMAL_OF_SEED_0: [u32; 4] = [3_220_251_625, 1_063_080_018, 1_047_073_294,
 #[test]
 fn what_cannot_be_drawn_is_refused() {
     let refusal = |init: Init, shape: &[usize]| Param::new("weight", shape, init).state().initial_value(0).unwrap_err().to_string();
-    assert_eq!(refusal(init::uniform(1.0, 0.0), &[2]), "init::uniform: the lower bound 1 is above the upper bound 0");
+    assert_eq!(refusal(init::uniform(1.0, 0.0), &[2]), "init::uniform: the lower bound 1 is above the upper bound 0; swap them");
     assert_eq!(refusal(init::uniform(f64::NAN, 0.0), &[2]), "init::uniform: NaN is not a finite number");
     assert!(refusal(init::normal(0.0, -1.0), &[2]).starts_with("init::normal: standard deviation: -1"));
     assert!(refusal(init::xavier_uniform(f64::INFINITY), &[2, 2]).contains("inf is not a finite number"));

@@ -261,7 +261,9 @@ impl Tensor {
                 let padded: Vec<Option<usize>> = (0..conv.stride.len()).map(|i| conv.padded(i, x[i + 2])).collect();
                 let sizes: Vec<usize> = padded.into_iter().map(|p| p.unwrap_or(0)).collect();
                 let (kernel, dilation) = (&w[2..], &conv.dilation);
-                let message = format!("a kernel of {kernel:?} with dilation {dilation:?} does not fit into {x}, padded to {sizes:?}");
+                let message = format!(
+                    "a kernel of {kernel:?} with dilation {dilation:?} does not fit into {x}, padded to {sizes:?}; pad more or take a smaller kernel"
+                );
                 Tensor::fail(op, message, location)
             }
         }

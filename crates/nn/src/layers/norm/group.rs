@@ -28,7 +28,9 @@ impl GroupNorm {
     #[track_caller]
     pub fn new(groups: usize, channels: usize) -> GroupNorm {
         let divides = groups > 0 && channels.is_multiple_of(groups);
-        let problem = (!divides).then(|| Error::argument("GroupNorm", format!("{channels} channels do not divide into {groups} groups")));
+        let problem = (!divides).then(|| {
+            Error::argument("GroupNorm", format!("{channels} channels do not divide into {groups} groups; take a number that divides them"))
+        });
         let (weight, bias, problem) = match affine("GroupNorm", &[channels]) {
             Ok((weight, bias)) => (weight, bias, problem),
             Err(error) => (None, None, Some(error)),
