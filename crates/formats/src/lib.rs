@@ -15,6 +15,7 @@
 
 mod atomic;
 pub mod npy;
+pub mod npz;
 pub mod safetensors;
 mod stored;
 pub mod torch;
