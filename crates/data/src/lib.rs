@@ -1,9 +1,10 @@
 //! Data sets, and the batches that a training step takes from them.
 //!
 //! In the order in which data flows: [`Idx`] reads the files of MNIST-style sets and [`Mnist`] pairs images with labels, [`Csv`] reads
-//! tables, [`Points`] makes the point clouds of TensorFlow Playground. All of them end in a [`Dataset`]: samples and targets in memory.
+//! tables, [`Text`] makes tokens of characters or bytes, [`Points`] makes the point clouds of TensorFlow Playground. All of them end in a [`Dataset`]: samples and targets in memory.
 //! A [`Loader`] cuts it into shuffled batches of host arrays, made ahead by a thread; for a data set that lives on the device,
 //! [`Dataset::packed`] is what to upload and [`Loader::order`] and [`Loader::index_batches`] tell what to gather.
+//! A bad record is an error that names file and place; [`Csv`] and [`Text`] can skip and count instead ([`Skipped`]).
 //! [`Rng`] is where all randomness here comes from: the same seed gives the same order on every platform.
 //!
 //! Nothing here knows a device. Files are read with bounds: what a header promises is compared with what the file can hold before
@@ -19,6 +20,7 @@ mod points;
 mod rng;
 mod skipped;
 mod standardize;
+mod text;
 
 pub use crate::csv::{Column, ColumnKind, Csv, Missing, Table};
 pub use dataset::{Batch, Dataset};
@@ -30,3 +32,4 @@ pub use points::Points;
 pub use rng::Rng;
 pub use skipped::Skipped;
 pub use standardize::Standardize;
+pub use text::{Text, TextOptions, Vocabulary};
