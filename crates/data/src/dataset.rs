@@ -8,6 +8,7 @@ use noyau_tensor::{Array, DType, Error, Result, Scalar, Shape};
 mod batch;
 mod check;
 mod choose;
+mod classes;
 
 pub use batch::Batch;
 use check::{finite, rows_of};

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use noyau_tensor::{DType, Error, Param, Tensor};
+use noyau_tensor::{DType, Error, Param, Shape, Tensor};
 
 /// A layer or a model: plain data, with parameters, that makes a tensor of a tensor.
 ///
@@ -84,17 +84,26 @@ pub struct Mode {
     training: bool,
     precision: DType,
     updates: Mutex<Vec<(Param, Tensor)>>,
+    recorder: Option<Mutex<Recorder>>,
+}
+
+/// Which layers have run.
+#[derive(Debug, Default)]
+struct Recorder {
+    /// The names of the layers that are running, outermost first.
+    running: Vec<String>,
+    layers: Vec<(String, &'static str, Shape)>,
 }
 
 impl Mode {
     /// For training.
     pub fn train() -> Mode {
-        Mode { training: true, precision: DType::F32, updates: Mutex::default() }
+        Mode { training: true, precision: DType::F32, updates: Mutex::default(), recorder: None }
     }
 
     /// For evaluation: the same input gives the same result.
     pub fn eval() -> Mode {
-        Mode { training: false, precision: DType::F32, updates: Mutex::default() }
+        Mode { training: false, precision: DType::F32, updates: Mutex::default(), recorder: None }
     }
 
     /// With products (linear layers, convolutions, attention, recurrent layers) of operands of a type: `F16` or `BF16` for mixed precision, `F32` for none.
@@ -105,6 +114,31 @@ impl Mode {
     pub fn precision(mut self, dtype: DType) -> Mode {
         self.precision = dtype;
         self
+    }
+
+    /// Noting each layer that runs within [`Mode::layer`], as those of [`Sequential`](crate::Sequential)s do: for summaries.
+    pub fn recording(mut self) -> Mode {
+        self.recorder = Some(Mutex::default());
+        self
+    }
+
+    /// Runs a part of a model; a mode that is recording notes its path, its kind and the shape of its result. A model that is not a
+    /// [`Sequential`](crate::Sequential) may name its parts so: `mode.layer("fc1", "Linear", || self.fc1.forward(x, mode))`.
+    pub fn layer(&self, name: impl ToString, kind: &'static str, run: impl FnOnce() -> Tensor) -> Tensor {
+        let Some(recorder) = &self.recorder else { return run() };
+        recorder.lock().unwrap_or_else(PoisonError::into_inner).running.push(name.to_string());
+        let result = run();
+        let mut recorder = recorder.lock().unwrap_or_else(PoisonError::into_inner);
+        let path = recorder.running.join(".");
+        recorder.running.pop();
+        recorder.layers.push((path, kind, result.shape().clone()));
+        result
+    }
+
+    /// The layers noted so far, which are forgotten here: path, kind and the result's shape, in the order in which they ended.
+    pub fn take_layers(&self) -> Vec<(String, &'static str, Shape)> {
+        let recorder = self.recorder.as_ref().map(|recorder| recorder.lock().unwrap_or_else(PoisonError::into_inner));
+        recorder.map_or_else(Vec::new, |mut recorder| std::mem::take(&mut recorder.layers))
     }
 
     /// An operand of a product, as the type in which products are computed.

@@ -20,7 +20,7 @@ mod check;
 
 pub use check::{GradCheck, gradcheck};
 pub use noyau_tensor::{Array, ConvOptions, DType, Error, Padding, Param, Result, Shape, Tensor, grad};
-pub use noyau_train::{Device, Fit, Session, Spec, Step, Trainer};
+pub use noyau_train::{Device, Fit, Session, Spec, Step, Summary, Trainer, summary};
 
 /// What a program needs every day: `use noyau::prelude::*;`.
 pub mod prelude {
@@ -30,7 +30,9 @@ pub mod prelude {
         Array, ConvOptions, DType, Error, Init, Padding, Param, Result, Scalar, Shape, Tensor, concat, einsum, grad, meshgrid, stack,
     };
     pub use noyau_train::{
-        CompiledStep, Device, DeviceChoice, EpochRecord, Evaluation, Fit, History, MemoryUse, Progress, Session, Spec, Step, Trainer,
+        Callback, Checkpoint, Checkpoints, EarlyStopping, ReduceLrOnPlateau, StopFlag, Stopped,
+        CompiledStep, Device, DeviceChoice, EpochRecord, Evaluation, Fit, History, LrCurve, LrFinder, MemoryUse, Progress, Session, Spec,
+        Step, Summary, Trainer, summary, summary_of,
     };
 
     pub use crate::{GradCheck, gradcheck};

@@ -70,7 +70,7 @@ impl Evaluator {
             let (arguments, x, y) = feed.arguments(size);
             let out = trainer.model.forward(&x, &Mode::eval());
             let loss = trainer.loss.loss(&out, &y);
-            let step = Step::default().updates(sums.updates(&loss, &out, &y, classes));
+            let step = Step::default().updates(sums.updates(&loss, &out, &y, classes)).reading(trainer.optimizer.averaged());
             steps.insert(size, session.load(&arguments, step).await?);
         }
         Ok(Evaluator { feed, sums, steps, classes })

@@ -52,6 +52,11 @@ impl Spec {
         Spec { shape: shape.into(), dtype }
     }
 
+    /// The shape and the type.
+    pub(crate) fn parts(&self) -> (Shape, DType) {
+        (self.shape.clone(), self.dtype)
+    }
+
     /// An argument of f32.
     pub fn f32(shape: impl Into<Shape>) -> Spec {
         Spec::new(shape, DType::F32)
@@ -68,6 +73,8 @@ impl Spec {
 pub struct Step {
     outputs: Vec<Tensor>,
     updates: Vec<(Param, Tensor)>,
+    /// States that are read in place of others, by those others' ids.
+    instead: HashMap<u64, Arc<State>>,
 }
 
 impl Step {
@@ -85,6 +92,13 @@ impl Step {
     /// States and their next values, as an optimizer gives them. All next values are computed from the values before the step.
     pub fn updates(mut self, updates: impl IntoIterator<Item = (Param, Tensor)>) -> Step {
         self.updates.extend(updates);
+        self
+    }
+
+    /// Reads the second state of each pair wherever an expression reads the first: a model's averaged weights for its weights, say
+    /// ([`Optimizer::averaged`](noyau_nn::Optimizer::averaged)). Nothing is copied. Both must have the same shape and type.
+    pub fn reading(mut self, pairs: impl IntoIterator<Item = (Param, Param)>) -> Step {
+        self.instead.extend(pairs.into_iter().map(|(read, instead)| (read.state().id(), Arc::clone(instead.state()))));
         self
     }
 }
@@ -345,10 +359,32 @@ fn trace_step(arguments: &[Spec], step: &Step) -> Result<Graph> {
     let graph = Graph::trace(&declared, &outputs, &updates)?;
     let counter = rng_step();
     if !graph.draws() || updates.iter().any(|(state, _)| state.id() == counter.state().id()) {
-        return Ok(graph);
+        return read_instead(graph, &step.instead);
     }
     updates.push((Arc::clone(counter.state()), counter.tensor() + 1));
-    Graph::trace(&declared, &outputs, &updates)
+    read_instead(Graph::trace(&declared, &outputs, &updates)?, &step.instead)
+}
+
+/// The graph with some states read in place of others, by those others' ids.
+fn read_instead(mut graph: Graph, instead: &HashMap<u64, Arc<State>>) -> Result<Graph> {
+    for node in &mut graph.nodes {
+        let Op::State(state) = &node.op else { continue };
+        let Some(other) = instead.get(&state.id()) else { continue };
+        if other.shape() != state.shape() || other.dtype() != state.dtype() {
+            let message = format!(
+                "`{}` is {}{}, but `{}`, which is to be read in its place, is {}{}",
+                state.name(),
+                state.dtype(),
+                state.shape(),
+                other.name(),
+                other.dtype(),
+                other.shape()
+            );
+            return Err(Error::argument("Step::reading", message));
+        }
+        node.op = Op::State(Arc::clone(other));
+    }
+    Ok(graph)
 }
 
 /// The states that a graph reads or updates, in order of use.

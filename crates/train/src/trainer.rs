@@ -25,7 +25,7 @@ pub struct Trainer {
     pub(crate) model: Box<dyn Module>,
     pub(crate) loss: Box<dyn Loss>,
     pub(crate) optimizer: Box<dyn Optimizer>,
-    precision: DType,
+    pub(crate) precision: DType,
     scaler: LossScaler,
     /// Optimizer states from a file, until the optimizer has states to give them to.
     pending: BTreeMap<String, Array>,
@@ -92,7 +92,7 @@ impl Trainer {
     }
 
     /// Goes on another device, in a new session: the same model, loss, optimizer and seed, and none of the states, which are on the device that is
-    /// left. They come from a file, by `Fit::resume` or [`Trainer::load`]; without one, training begins anew. What a program calls after
+    /// left. They come from a file, by [`Fit::resume`] or [`Trainer::load`]; without one, training begins anew. What a program calls after
     /// [`Error::DeviceLost`].
     pub fn move_to(&mut self, device: Device) {
         self.device = device;
@@ -122,6 +122,8 @@ impl Trainer {
     /// Trains. Fails before the first step when arguments, data and model do not fit; stops with an error that names the first operation at
     /// fault when the loss becomes NaN or infinite.
     pub async fn fit_async(&mut self, data: &Dataset, fit: Fit<'_>) -> Result<History> {
+        // Averages of weights may come up with the training's first step: predictors read them then.
+        self.predictors.clear();
         Run::new(self, data, fit).await?.finish().await
     }
 
@@ -139,8 +141,9 @@ impl Trainer {
         let key = x.shape().to_vec();
         if !self.predictors.contains_key(&key) {
             let model = &*self.model;
-            let step =
-                session.compile_async([Spec::new(x.shape(), x.dtype())], |[x]| Step::returns(&model.forward(&x, &Mode::eval()))).await?;
+            let averages = self.optimizer.averaged();
+            let trace = |[x]: [Tensor; 1]| Step::returns(&model.forward(&x, &Mode::eval())).reading(averages);
+            let step = session.compile_async([Spec::new(x.shape(), x.dtype())], trace).await?;
             self.predictors.insert(key.clone(), step);
         }
         match self.predictors.get_mut(&key) {
@@ -160,25 +163,73 @@ impl Trainer {
     pub async fn load_async(&mut self, path: impl AsRef<Path>) -> Result<()> {
         let session = self.session_async().await?;
         self.pending = checkpoint::load(&session, &self.model_states(), path.as_ref()).await?;
+        // Averages that are there already are of other weights.
+        let known = self.training_states();
+        for (parameter, average) in self.optimizer.averaged() {
+            let name = known.iter().find(|(_, param)| param.state().id() == average.state().id()).map(|(name, _)| name);
+            let saved = name.and_then(|name| self.pending.get(name)).filter(|value| value.shape() == average.shape()).cloned();
+            let value = match saved {
+                Some(value) => value,
+                None => session.get_async(&parameter).await?,
+            };
+            session.set_async(&average, &value).await?;
+        }
         Ok(())
     }
 
-    fn model_states(&self) -> Vec<(String, Param)> {
+    /// Writes a file of weights in which each parameter has the value of its average. Fails where the optimizer keeps none: see
+    /// [`Ema`](noyau_nn::Ema).
+    pub async fn save_averaged_async(&mut self, path: impl AsRef<Path>) -> Result<()> {
+        let averages = self.optimizer.averaged();
+        if averages.is_empty() {
+            let message = "the optimizer keeps no averages (or has not made a step yet); put it into Ema::new and train";
+            return Err(Error::argument("save_averaged", message));
+        }
+        let session = self.session_async().await?;
+        let states: Vec<(String, Param)> = self
+            .model_states()
+            .into_iter()
+            .map(|(path, param)| {
+                let average = averages.iter().find(|(parameter, _)| parameter.state().id() == param.state().id());
+                (path, average.map_or(param, |(_, average)| average.clone()))
+            })
+            .collect();
+        checkpoint::save(&session, &states, path.as_ref()).await
+    }
+
+    pub(crate) fn model_states(&self) -> Vec<(String, Param)> {
         let mut states = self.model.parameters();
         states.extend(self.model.buffers());
         states
     }
 
-    fn named_states(&self) -> Vec<(String, Param)> {
+    pub(crate) fn named_states(&self) -> Vec<(String, Param)> {
         let mut states = self.model_states();
         states.extend(self.training_states());
         states
     }
 
     /// What training keeps besides the model.
-    fn training_states(&self) -> Vec<(String, Param)> {
+    pub(crate) fn training_states(&self) -> Vec<(String, Param)> {
         let scaler = if self.precision == DType::F16 { self.scaler.states() } else { Vec::new() };
         [self.optimizer.states(), scaler].concat()
+    }
+
+    /// The learning rate of the last update.
+    pub(crate) async fn learning_rate(&self, session: &Session) -> Result<f64> {
+        let settings = self.optimizer.settings();
+        let schedule = settings.learning_rate();
+        let mut done = 0;
+        if !schedule.is_constant()
+            && let Some((_, counter)) = self.optimizer.states().iter().find(|(name, _)| name == "optimizer.step")
+        {
+            done = session.get_async(counter).await?.words().first().copied().unwrap_or(0);
+        }
+        let factor = match settings.known_rate_factor() {
+            Some(factor) => f64::from(session.get_async(&factor).await?.try_item()?),
+            None => 1.0,
+        };
+        Ok(schedule.value(u64::from(done).saturating_sub(1)) * factor)
     }
 
     /// Whether the data set, packed, takes at most half of what one buffer of a GPU may.
@@ -265,6 +316,11 @@ impl Trainer {
     /// [`Trainer::save_async`], waiting for it.
     pub fn save(&mut self, path: impl AsRef<Path>) -> Result<()> {
         pollster::block_on(self.save_async(path))
+    }
+
+    /// [`Trainer::save_averaged_async`], waiting for it.
+    pub fn save_averaged(&mut self, path: impl AsRef<Path>) -> Result<()> {
+        pollster::block_on(self.save_averaged_async(path))
     }
 
     /// [`Trainer::load_async`], waiting for it.

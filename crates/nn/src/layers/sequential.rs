@@ -16,6 +16,8 @@ use crate::{Mode, Module};
 #[derive(Clone, Default)]
 pub struct Sequential {
     layers: Vec<(Arc<dyn Module>, Option<Location>)>,
+    /// Each module's type, as far as it is known.
+    kinds: Vec<&'static str>,
 }
 
 impl Sequential {
@@ -26,7 +28,8 @@ impl Sequential {
 
     /// With one more module, the last.
     #[track_caller]
-    pub fn then(mut self, module: impl Module + 'static) -> Sequential {
+    pub fn then<M: Module + 'static>(mut self, module: M) -> Sequential {
+        self.kinds.push(short(std::any::type_name::<M>()));
         self.layers.push((Arc::new(module), Some(CallerLocation::caller())));
         self
     }
@@ -49,7 +52,8 @@ impl Sequential {
 
 impl FromIterator<Arc<dyn Module>> for Sequential {
     fn from_iter<I: IntoIterator<Item = Arc<dyn Module>>>(modules: I) -> Sequential {
-        Sequential { layers: modules.into_iter().map(|module| (module, None)).collect() }
+        let layers: Vec<_> = modules.into_iter().map(|module| (module, None)).collect();
+        Sequential { kinds: vec![""; layers.len()], layers }
     }
 }
 
@@ -67,7 +71,8 @@ impl Module for Sequential {
         let caller = CallerLocation::caller();
         let mut result = x.clone();
         for (position, (layer, added)) in self.layers.iter().enumerate() {
-            let next = apply(&**layer, &result, mode);
+            let kind = self.kinds.get(position).copied().unwrap_or_default();
+            let next = mode.layer(position, kind, || apply(&**layer, &result, mode));
             result = match next.error() {
                 Some(error) if result.error().is_none() => located(error, position, added.unwrap_or(caller)).unwrap_or(next),
                 _ => next,
@@ -82,6 +87,15 @@ impl Module for Sequential {
 
     fn buffers(&self) -> Vec<(String, Param)> {
         self.layers.iter().enumerate().flat_map(|(position, (layer, _))| named_buffers(&position.to_string(), &**layer)).collect()
+    }
+}
+
+/// A type's name without its modules and parameters: `Linear`, `relu`; what has none reads `function`.
+fn short(name: &'static str) -> &'static str {
+    let name = name.split('<').next().unwrap_or(name);
+    match name.rsplit("::").next().unwrap_or(name) {
+        "{{closure}}" | "" => "function",
+        last => last,
     }
 }
 
