@@ -30,9 +30,9 @@ pub mod prelude {
         Array, ConvOptions, DType, Error, Init, Padding, Param, Result, Scalar, Shape, Tensor, concat, einsum, grad, meshgrid, stack,
     };
     pub use noyau_train::{
-        Callback, Checkpoint, Checkpoints, EarlyStopping, ReduceLrOnPlateau, StopFlag, Stopped,
-        CompiledStep, Device, DeviceChoice, EpochRecord, Evaluation, Fit, History, LrCurve, LrFinder, MemoryUse, Progress, Session, Spec,
-        Step, Summary, Trainer, summary, summary_of,
+        Callback, Checkpoint, Checkpoints, CompiledStep, Device, DeviceChoice, EarlyStopping, EpochRecord, Evaluation, Fit, History,
+        LrCurve, LrFinder, MemoryUse, Progress, ReduceLrOnPlateau, Session, Spec, Step, StopFlag, Stopped, Summary, Trainer, summary,
+        summary_of,
     };
 
     pub use crate::{GradCheck, gradcheck};

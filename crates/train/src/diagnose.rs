@@ -34,15 +34,15 @@ impl Snapshot {
     }
 }
 
-/// The error that says at which step of an epoch the loss stopped being finite, and which operation did it.
+/// The error that says at which step of an epoch, of which `first` steps were done at the start, the loss stopped being finite, and which operation did it.
 pub(crate) async fn explain(
     session: &Session,
     feed: &Feed,
     start: &Snapshot,
-    epoch: usize,
+    (epoch, first): (usize, usize),
     parts: impl Fn(usize) -> (Vec<Spec>, Step),
 ) -> Error {
-    match find(session, feed, start, epoch, parts).await {
+    match find(session, feed, start, (epoch, first), parts).await {
         Ok(message) => Error::NotFinite { message },
         Err(error) => {
             Error::NotFinite { message: format!("the loss is no longer finite in epoch {epoch}; looking for the cause failed: {error}") }
@@ -54,12 +54,12 @@ async fn find(
     session: &Session,
     feed: &Feed,
     start: &Snapshot,
-    epoch: usize,
+    (epoch, first): (usize, usize),
     parts: impl Fn(usize) -> (Vec<Spec>, Step),
 ) -> Result<String> {
     start.restore(session).await?;
-    let mut batches = feed.epoch(session, epoch as u64 - 1, 0).await?;
-    let mut step_number = 0;
+    let mut batches = feed.epoch(session, epoch as u64 - 1, first).await?;
+    let mut step_number = first;
     let mut before = Snapshot::take(session).await?;
     let mut compiled = HashMap::new();
     while let Some(parcel) = batches.take(1) {

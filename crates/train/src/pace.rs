@@ -14,9 +14,9 @@ impl Pace {
     /// Steps after which the device is waited for to see how quick it is.
     const FIRST: usize = 4;
 
-    /// The epoch's clock begins at a step.
-    pub fn begin(&mut self, number: usize) {
-        self.last = (number, 0.0);
+    /// The epoch's clock begins, or goes on, at a step.
+    pub fn begin(&mut self, number: usize, seconds: f64) {
+        self.last = (number, seconds);
     }
 
     /// At most so many steps next.
