@@ -32,7 +32,7 @@ pub fn cases(list: &mut List) {
             .then(RandomErasing::new(0.5));
         all.forward(&d.range([16, 3, 12, 12], 0.0, 1.0), &Mode::train())
     });
-    list.value("augment: a flip of halves", Exact, |d| {
+    list.value("augment: a flip of halves", F16(1), |d| {
         RandomHorizontalFlip(0.5).forward(&d.range([4, 1, 2, 3], 0.0, 1.0).to(DType::F16), &Mode::train()).to(DType::F32)
     });
     list.value("augment: noise beyond 0 and 1", Chain, |_| {

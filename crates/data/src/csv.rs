@@ -144,7 +144,7 @@ impl Csv {
     /// Reads a file as a table was read before it: the same features in the same order, the same categories, classes and fillings of missing
     /// values, so that a model trained on the one takes the other. A text that did not occur there is a bad record here.
     pub fn like(mut self, table: &Table) -> Csv {
-        let (kinds, categories, fills) = read::settings(table);
+        let read::Settings { kinds, categories, fills } = read::Settings::of(table);
         let used = table.columns.iter().filter(|column| column.kind != ColumnKind::Ignored);
         self.features = Some(used.map(|column| column.name.clone()).collect());
         (self.kinds, self.categories, self.missing_in, self.infer) = (kinds, categories, fills, false);

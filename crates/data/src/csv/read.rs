@@ -297,11 +297,20 @@ impl Made {
 }
 
 /// What [`Csv::like`] takes over from a table.
-pub(super) fn settings(table: &Table) -> (BTreeMap<String, ColumnKind>, BTreeMap<String, Vec<String>>, BTreeMap<String, Missing>) {
-    let used = || table.columns.iter().filter(|column| column.kind != ColumnKind::Ignored);
-    let kinds = used().map(|column| (column.name.clone(), column.kind)).collect();
-    let named = |column: &&Column| matches!(column.kind, ColumnKind::OneHot | ColumnKind::Index);
-    let categories = used().filter(named).map(|column| (column.name.clone(), column.categories.clone())).collect();
-    let fills = used().filter_map(|column| Some((column.name.clone(), Missing::Value(column.fill?)))).collect();
-    (kinds, categories, fills)
+pub(super) struct Settings {
+    pub kinds: BTreeMap<String, ColumnKind>,
+    pub categories: BTreeMap<String, Vec<String>>,
+    pub fills: BTreeMap<String, Missing>,
+}
+
+impl Settings {
+    pub(super) fn of(table: &Table) -> Settings {
+        let used = || table.columns.iter().filter(|column| column.kind != ColumnKind::Ignored);
+        let named = |column: &&Column| matches!(column.kind, ColumnKind::OneHot | ColumnKind::Index);
+        Settings {
+            kinds: used().map(|column| (column.name.clone(), column.kind)).collect(),
+            categories: used().filter(named).map(|column| (column.name.clone(), column.categories.clone())).collect(),
+            fills: used().filter_map(|column| Some((column.name.clone(), Missing::Value(column.fill?)))).collect(),
+        }
+    }
 }
