@@ -4,6 +4,8 @@ use std::fmt::Write;
 use std::fs;
 use std::path::Path;
 
+use noyau::prelude::Device;
+
 use crate::case::{Case, Section};
 
 const HEAD: &str = "# What noyau says to bad input
@@ -25,7 +27,8 @@ pub fn write(sections: &[Section], root: &Path, faults: &mut Vec<String>) -> Str
             number += 1;
             let (code, first) = code(case, root);
             let message = match case.message() {
-                Ok(message) => as_in_main(&message, case, first),
+                // The number of threads is this machine's.
+                Ok(message) => as_in_main(&message, case, first).replace(&Device::cpu().adapter(), "CPU, 8 threads"),
                 Err(instead) => {
                     faults.push(format!("{}: {instead}\n{code}\n", case.title));
                     continue;

@@ -103,7 +103,7 @@ pub fn devices() -> Section {
             }
         },
         bad! { "A state larger than the memory",
-            what: "out of memory", place: "device cpu", remedy: "huge",
+            what: "out of memory", place: "the largest are `huge`", remedy: "A smaller batch", cut: "64.0 TiB of states",
             code: {
                 let huge = Param::new("huge", [1 << 44], Init::Full(Scalar::Float(0.0)));
                 huge.sum()
