@@ -168,7 +168,12 @@ impl Executable {
     }
 
     /// One pass, one submission, of so many runs; waits for an older one when too many are under way. `encode` returns how many dispatches it has made.
-    pub(crate) fn submit(&mut self, label: &str, runs: u64, encode: impl FnOnce(&Executable, &mut wgpu::ComputePass<'_>) -> usize) -> Result<()> {
+    pub(crate) fn submit(
+        &mut self,
+        label: &str,
+        runs: u64,
+        encode: impl FnOnce(&Executable, &mut wgpu::ComputePass<'_>) -> usize,
+    ) -> Result<()> {
         let gpu = self.gpu.clone();
         let device = &*gpu.0;
         device.check()?;

@@ -92,8 +92,9 @@ impl Faults {
             stuck: AtomicBool::default(),
         };
         let timeout = match std::env::var(VARIABLE) {
-            Ok(text) if !text.is_empty() => seconds(&text)
-                .ok_or_else(|| Error::argument(VARIABLE, format!("`{text}` is no number of seconds above 0, such as 600")))?,
+            Ok(text) if !text.is_empty() => {
+                seconds(&text).ok_or_else(|| Error::argument(VARIABLE, format!("`{text}` is no number of seconds above 0, such as 600")))?
+            }
             _ => TIMEOUT,
         };
         faults.set_timeout(timeout);
@@ -266,7 +267,8 @@ mod tests {
         let faults = Faults::new("GPU".into()).expect("no variable is set");
         *lock(&faults.planned) = Some((Fault::OutOfMemory, Point::Write, 2));
         faults.armed.store(true, Ordering::Relaxed);
-        let met: Vec<Option<Fault>> = [Point::Write, Point::Submit, Point::Write, Point::Write, Point::Write].map(|at| faults.due(at)).into();
+        let met: Vec<Option<Fault>> =
+            [Point::Write, Point::Submit, Point::Write, Point::Write, Point::Write].map(|at| faults.due(at)).into();
         assert_eq!(met, [None, None, None, Some(Fault::OutOfMemory), None]);
     }
 }
