@@ -49,6 +49,9 @@ pub fn save(path: impl AsRef<Path>, tensors: &[(String, Array)], metadata: &BTre
 /// A name, its values, and the type in which they are written.
 pub(crate) type Item<'a> = (&'a str, &'a Array, Stored);
 
+/// Values, and the type in which they are written.
+type Written<'a> = (&'a Array, Stored);
+
 /// [`save`], with the type in the file for each tensor.
 pub(crate) fn save_as(path: &Path, items: &[Item], metadata: &BTreeMap<String, String>) -> Result<()> {
     let (header, order) = header(items, metadata)?;
@@ -99,7 +102,7 @@ pub fn from_bytes(name: impl AsRef<Path>, bytes: &[u8]) -> Result<Loaded> {
 }
 
 /// The padded header, and the tensors in the order in which their values follow it.
-fn header<'a>(items: &[Item<'a>], metadata: &BTreeMap<String, String>) -> Result<(Vec<u8>, Vec<(&'a Array, Stored)>)> {
+fn header<'a>(items: &[Item<'a>], metadata: &BTreeMap<String, String>) -> Result<(Vec<u8>, Vec<Written<'a>>)> {
     let mut names = BTreeSet::new();
     for (name, ..) in items {
         if *name == METADATA {
@@ -136,7 +139,7 @@ fn header<'a>(items: &[Item<'a>], metadata: &BTreeMap<String, String>) -> Result
     Ok((header, sorted.into_iter().map(|(_, array, stored)| (array, stored)).collect()))
 }
 
-fn write(writer: &mut dyn Write, header: &[u8], order: &[(&Array, Stored)]) -> io::Result<()> {
+fn write(writer: &mut dyn Write, header: &[u8], order: &[Written]) -> io::Result<()> {
     writer.write_all(&(header.len() as u64).to_le_bytes())?;
     writer.write_all(header)?;
     order.iter().try_for_each(|(array, stored)| match stored {
