@@ -38,7 +38,10 @@ impl Dataset {
         }
         let first = (self.len() as f64 * fraction).round() as usize;
         if first == 0 || first >= self.len() {
-            return Err(Error::argument(WHAT, format!("a fraction of {fraction} of {} samples leaves one part empty; take one nearer to 0.5", self.len())));
+            return Err(Error::argument(
+                WHAT,
+                format!("a fraction of {fraction} of {} samples leaves one part empty; take one nearer to 0.5", self.len()),
+            ));
         }
         let mut order: Vec<usize> = (0..self.len()).collect();
         Rng::new(seed).shuffle(&mut order);
