@@ -66,7 +66,7 @@ pub fn trainings() -> Section {
             }
         },
         bad! { "A learning rate that is far too high",
-            what: "inf", place: "of epoch 1", remedy: "learning rate",
+            what: "inf", place: "of epoch 1", remedy: "learning rate", cut: "of epoch 1",
             code: {
                 let loss = |out: &Tensor, _: &Tensor| out.square().square().sum();
                 trainer(model(5, 3)).loss(loss).optimizer(Sgd::new(1e6)).fit(&data(), Fit::epochs(100).batch_size(10))
