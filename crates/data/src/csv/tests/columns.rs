@@ -120,7 +120,7 @@ fn kinds_are_inferred() {
          digit: number (inferred: all values are numbers)\n\
          name: ignored (inferred: texts, 40 different ones in 40 records)\n\
          empty: ignored (it has no values)\n\
-         1 bad record was skipped:\n  t.csv: line 22, column \"n\": \"oops\" is not a number"
+         1 bad record was skipped:\n  t.csv: line 22, column \"n\": \"oops\" is not a number such as 1.5 or -2e3"
     );
     assert!(refused(&csv.clone().skip_bad(false), &text).contains("line 22, column \"n\""));
     // What is said comes before what is inferred.
@@ -142,7 +142,7 @@ fn bad_records_are_skipped_and_counted() {
     assert_eq!(
         table.skipped.reasons,
         [
-            "t.csv: line 3, column \"x\": \"abc\" is not a number",
+            "t.csv: line 3, column \"x\": \"abc\" is not a number such as 1.5 or -2e3",
             "t.csv: line 4: 1 fields, but the header has 2 (x, c)",
             "t.csv: line 6, column \"c\": the value is missing",
             "t.csv: line 7, column \"c\": not UTF-8 text",
