@@ -1,9 +1,6 @@
 //! Accumulated gradients and averaged weights where they are used: against large batches, on devices, in a trainer.
 
-mod support;
-
 use noyau::prelude::*;
-use support::gpus;
 
 /// Deterministic numbers from -1 to 1.
 fn numbers(count: usize, seed: u32) -> Vec<f32> {
@@ -66,7 +63,9 @@ fn four_small_batches_are_a_large_one() {
 
 #[test]
 fn gpus_add_up_gradients_too() {
-    gpus::every(|gpu| check(&gpu.device, &gpu.name));
+    for adapter in Device::list() {
+        check(&Device::gpu(adapter.index).unwrap(), &adapter.to_string());
+    }
 }
 
 #[test]
