@@ -4,12 +4,16 @@
 //! kernels finds it awake. Nobody waits for a helper that has not come: the leader then does all by itself, so a step may be run from anywhere, rayon's own threads
 //! included.
 //!
+//! A panic of a piece ends its thread's part of the job, never the program: the job is an error then.
+//!
 //! Each has its own share of the pieces, neighbours one after the other as memory likes it, and when that is done takes pieces from the far end of the largest share left.
 
+use std::any::Any;
 use std::cell::UnsafeCell;
-use std::sync::Arc;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Does a piece, by number, at a seat: no two threads have the same seat at a time.
 type Work<'a> = dyn Fn(usize, usize) + Sync + 'a;
@@ -66,8 +70,8 @@ pub(crate) struct Crew {
     /// Helpers that are there or on their way.
     present: AtomicUsize,
     led: AtomicBool,
-    /// Whether a helper panicked.
-    failed: AtomicBool,
+    /// What a helper said that panicked.
+    failed: Mutex<Option<String>>,
 }
 
 // SAFETY: the job is written by the leader only, of whom there is one (`led`), and only while no helper is counted in `busy`: see `Crew::each`.
@@ -89,8 +93,8 @@ impl Crew {
     pub(crate) fn new() -> Arc<Crew> {
         let seats = (0..rayon::current_num_threads().max(1)).map(|_| Seat::default()).collect();
         let zero = AtomicUsize::default;
-        let (job, no) = (UnsafeCell::new(None), AtomicBool::default);
-        Arc::new(Crew { seats, shift: zero(), job, busy: zero(), present: zero(), led: no(), failed: no() })
+        let job = UnsafeCell::new(None);
+        Arc::new(Crew { seats, shift: zero(), job, busy: zero(), present: zero(), led: AtomicBool::default(), failed: Mutex::default() })
     }
 
     /// How many threads there are at most.
@@ -98,11 +102,11 @@ impl Crew {
         self.seats.len()
     }
 
-    /// Does pieces 0 to `count`, each once, on several threads, and returns when all are done.
-    pub(crate) fn each(self: &Arc<Crew>, count: usize, work: &Work<'_>) {
+    /// Does pieces 0 to `count`, each once, on several threads, and returns when all are done; or, when one panicked, with what that said.
+    pub(crate) fn each(self: &Arc<Crew>, count: usize, work: &Work<'_>) -> Result<(), String> {
         let alone = self.len() < 2 || count < 2 || u32::try_from(count).is_err();
         if alone || self.led.swap(true, Acquire) {
-            return (0..count).for_each(|piece| work(piece, 0));
+            return caught(|| (0..count).for_each(|piece| work(piece, 0)));
         }
         let _led = Finally(|| self.led.store(false, Release));
         let share = |seat: usize| (count * seat / self.len()) as u64;
@@ -129,11 +133,10 @@ impl Crew {
             let crew = Arc::clone(self);
             rayon::spawn(move || crew.help());
         }
-        self.work(0, work);
+        let own = caught(|| self.work(0, work));
         drop(_done);
-        if self.failed.swap(false, AcqRel) {
-            panic!("a thread that helped with a kernel panicked");
-        }
+        let helped = self.failed.lock().unwrap_or_else(PoisonError::into_inner).take();
+        own.and(helped.map_or(Ok(()), Err))
     }
 
     /// Takes pieces and does them until there are none.
@@ -174,19 +177,28 @@ impl Crew {
     fn join(&self, seat: usize) {
         self.busy.fetch_add(1, SeqCst);
         let _busy = Finally(|| {
-            if std::thread::panicking() {
-                self.failed.store(true, Release);
-            }
             self.busy.fetch_sub(1, SeqCst);
         });
         if self.shift.load(SeqCst) % 2 == 1 {
             // SAFETY: there is a job, and its leader waits for this thread before the job ends.
             if let Some(job) = unsafe { *self.job.get() } {
                 // SAFETY: as above.
-                self.work(seat, unsafe { &*job });
+                let work = unsafe { &*job };
+                if let Err(words) = caught(|| self.work(seat, work)) {
+                    self.failed.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(words);
+                }
             }
         }
     }
+}
+
+/// Does some work; a panic in it is an error with its words.
+pub(crate) fn caught(work: impl FnOnce()) -> Result<(), String> {
+    // What it leaves half done are numbers in buffers, which the error says are not to be used.
+    catch_unwind(AssertUnwindSafe(work)).map_err(|panic: Box<dyn Any + Send>| {
+        let words = panic.downcast_ref::<String>().cloned();
+        words.or_else(|| panic.downcast_ref::<&str>().map(|&words| words.into())).unwrap_or_else(|| "without words".into())
+    })
 }
 
 /// Waits for half a microsecond or so, and from some turns on lets others have the processor.
@@ -215,7 +227,8 @@ mod tests {
                 (0..(piece * 7 + job) % 200).for_each(|_| std::hint::spin_loop());
                 counts[piece].fetch_add(1, SeqCst);
                 seats[seat].store(false, SeqCst);
-            });
+            })
+            .unwrap();
             // All are done when it returns.
             assert!(counts.iter().all(|count| count.load(SeqCst) == job + 1), "job {job} of {pieces} pieces");
         }
@@ -261,7 +274,9 @@ mod tests {
             crew.each(5, &|_, _| {
                 inner.fetch_add(1, SeqCst);
             })
-        });
+            .unwrap();
+        })
+        .unwrap();
         assert_eq!(inner.load(SeqCst), 15);
     }
 
@@ -276,7 +291,8 @@ mod tests {
                             let sum = AtomicUsize::new(0);
                             crew.each(10, &|piece, _| {
                                 sum.fetch_add(piece, SeqCst);
-                            });
+                            })
+                            .unwrap();
                             assert_eq!(sum.load(SeqCst), 45, "job {jobs}");
                         }
                     });
@@ -286,14 +302,17 @@ mod tests {
     }
 
     #[test]
-    fn a_panic_reaches_the_leader() {
+    fn a_panic_of_any_thread_is_an_error_with_its_words() {
         in_pool(2, || {
             let crew = Crew::new();
             for at in [0, 9] {
-                let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-                    crew.each(10, &|piece, _| assert!(piece != at, "piece {at}"));
-                }));
-                assert!(result.is_err(), "{at}");
+                // Long enough for the helper to come, who takes the later half.
+                let piece = |piece: usize, _| {
+                    std::thread::sleep(std::time::Duration::from_millis(1));
+                    assert!(piece != at, "piece {at} is bad");
+                };
+                let words = crew.each(10, &piece).unwrap_err();
+                assert_eq!(words, format!("piece {at} is bad"));
                 // And the next job is done.
                 done(&crew, 3, 10);
             }

@@ -8,10 +8,10 @@ use noyau_compile::plan::{Body, BufferId, BufferKind, Kernel, KernelKind, Plan};
 use noyau_tensor::{Array, DType, Error, Result, State};
 
 use crate::attention::Attend;
-use crate::crew::Crew;
+use crate::crew::{Crew, caught};
 use crate::many::Kept;
 use crate::matmul::Product;
-use crate::memory::{Memory, Turn, Words, check};
+use crate::memory::{Memory, Turn, Words, check, copied};
 use crate::scatter::ScatterAdd;
 use crate::simd::Level;
 use crate::tile::{Program, Request, Scratch, lower};
@@ -285,7 +285,7 @@ impl Executable {
     pub(crate) fn run_each(&mut self, runs: usize, mut after: impl FnMut()) -> Result<()> {
         let _turn = self.turn.take()?;
         for _ in 0..runs {
-            (0..self.kernels.len()).for_each(|i| self.launch(i));
+            (0..self.kernels.len()).try_for_each(|i| self.launch(i))?;
             after();
         }
         Ok(())
@@ -297,8 +297,7 @@ impl Executable {
             return Err(Error::argument("kernel", format!("the plan has {} kernels, there is no number {kernel}", self.kernels.len())));
         }
         let _turn = self.turn.take()?;
-        self.launch(kernel);
-        Ok(())
+        self.launch(kernel)
     }
 
     /// A result of the last run, by position.
@@ -318,7 +317,7 @@ impl Executable {
         let _turn = self.turn.take()?;
         // SAFETY: the buffer has so many words, and the turn keeps writers out.
         let words = unsafe { std::slice::from_raw_parts(pointer, len) };
-        Array::from_words(shape, dtype, words.to_vec())
+        Array::from_words(shape, dtype, copied(words)?)
     }
 
     /// Replaces what is in a buffer of the plan. A constant stays replaced.
@@ -343,51 +342,59 @@ impl Executable {
         }
     }
 
-    fn launch(&self, kernel: usize) {
+    fn launch(&self, kernel: usize) -> Result<()> {
         let Prepared { work, parallel } = &self.kernels[kernel];
-        match work {
+        let done = match work {
             // SAFETY: prepared for these operands, which are alive; the turn and the unique reference keep others out, pieces write apart.
             Work::Loop { program, operands, pieces } => {
                 let operands = Pointers(operands);
                 // SAFETY: as above.
                 self.each(pieces, *parallel, |(lines, cols), desk| unsafe {
                     program.run(operands.get(), std::ptr::null_mut(), &mut desk.scratch, lines.clone(), cols.clone())
-                });
+                })
             }
             Work::Product(product) => {
                 let product = Shared(product);
-                if !product.get().parts().is_empty() {
-                    // SAFETY: as above; parts write apart, and are done before the pieces begin.
-                    self.each(product.get().parts(), *parallel, |part, desk| unsafe {
-                        product.get().lay(part, desk.product.pointer().cast(), self.shared.pointer().cast())
-                    });
-                }
-                // SAFETY: as above.
-                self.each(&product.get().pieces, *parallel, |piece, desk| unsafe {
-                    product.get().run(piece, &mut desk.scratch, desk.product.pointer().cast(), self.shared.pointer().cast())
+                // SAFETY: as above; parts write apart, and are done before the pieces begin.
+                let laid = self.each(product.get().parts(), *parallel, |part, desk| unsafe {
+                    product.get().lay(part, desk.product.pointer().cast(), self.shared.pointer().cast())
                 });
+                let run = || {
+                    // SAFETY: as above.
+                    self.each(&product.get().pieces, *parallel, |piece, desk| unsafe {
+                        product.get().run(piece, &mut desk.scratch, desk.product.pointer().cast(), self.shared.pointer().cast())
+                    })
+                };
+                laid.and_then(|()| run())
             }
             Work::Attention(attend) => {
                 let attend = Shared(attend);
                 // SAFETY: as above.
-                self.each(&attend.get().pieces, *parallel, |piece, desk| unsafe { attend.get().run(piece, desk.product.pointer().cast()) });
+                self.each(&attend.get().pieces, *parallel, |piece, desk| unsafe { attend.get().run(piece, desk.product.pointer().cast()) })
             }
             Work::Scatter(scatter) => {
                 let scatter = Shared(scatter);
                 // SAFETY: as above.
-                self.each(&scatter.get().pieces, *parallel, |piece, _| unsafe { scatter.get().run(piece) });
+                self.each(&scatter.get().pieces, *parallel, |piece, _| unsafe { scatter.get().run(piece) })
             }
-        }
+        };
+        let failed = |words| {
+            Error::Internal(format!(
+                "the kernel {} panicked: {words}; results and states of this step are not to be used",
+                self.plan.kernels[kernel].name
+            ))
+        };
+        done.map_err(failed)
     }
 
     /// Does all pieces, on several threads where that pays. Which thread does which piece changes nothing.
-    fn each<P: Sync>(&self, pieces: &[P], parallel: bool, work: impl Fn(&P, &mut Desk) + Sync) {
+    fn each<P: Sync>(&self, pieces: &[P], parallel: bool, work: impl Fn(&P, &mut Desk) + Sync) -> Result<(), String> {
         let desk = |seat: usize| self.desks[seat % self.desks.len()].lock().unwrap_or_else(PoisonError::into_inner);
         if parallel {
-            self.crew.each(pieces.len(), &|piece, seat| work(&pieces[piece], &mut desk(seat)));
+            self.crew.each(pieces.len(), &|piece, seat| work(&pieces[piece], &mut desk(seat)))
         } else {
             let mut desk = desk(0);
-            pieces.iter().for_each(|piece| work(piece, &mut desk));
+            caught(|| pieces.iter().for_each(|piece| work(piece, &mut desk)))
         }
     }
 }

@@ -122,7 +122,7 @@ impl Memory {
         let _turn = self.0.turn.take()?;
         // SAFETY: the allocation has this many words, and the turn keeps writers out.
         let words = unsafe { std::slice::from_raw_parts(self.pointer(), self.0.words.len()) };
-        Array::from_words(self.shape(), self.dtype(), words.to_vec())
+        Array::from_words(self.shape(), self.dtype(), copied(words)?)
     }
 
     pub(crate) fn write(&self, value: &Array) -> Result<()> {
@@ -138,6 +138,17 @@ impl std::fmt::Debug for Memory {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Memory({}{})", self.dtype(), self.shape())
     }
+}
+
+/// A copy, if there is memory for it: an allocation that fails would end the program.
+pub(crate) fn copied(words: &[u32]) -> Result<Vec<u32>> {
+    let mut copy = Vec::new();
+    copy.try_reserve_exact(words.len()).map_err(|_| Error::OutOfMemory {
+        device: "cpu".into(),
+        message: format!("reading a value of {} bytes back takes as many again", words.len() * 4),
+    })?;
+    copy.extend_from_slice(words);
+    Ok(copy)
 }
 
 /// Fails when a value is not of the shape and type that its place has.
