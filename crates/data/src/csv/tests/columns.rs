@@ -144,9 +144,9 @@ fn bad_records_are_skipped_and_counted() {
         [
             "t.csv: line 3, column \"x\": \"abc\" is not a number such as 1.5 or -2e3",
             "t.csv: line 4: 1 fields, but the header has 2 (x, c)",
-            "t.csv: line 6, column \"c\": the value is missing",
+            "t.csv: line 6, column \"c\": the value is missing; every record needs its target",
             "t.csv: line 7, column \"c\": not UTF-8 text",
-            "t.csv: line 8, column \"x\": the value is missing",
+            "t.csv: line 8, column \"x\": the value is missing; fill it in, or choose what stands for it with Csv::missing",
             "t.csv: line 9, column \"x\": \"inf\" is not a finite number of 32 bits",
         ]
     );
