@@ -166,12 +166,6 @@ mod tests {
         callback.on_begin(&Beginning { epochs: 10, steps: 5, history: &History::default() })
     }
 
-    /// As after being resumed with figures of so many epochs.
-    pub(crate) fn resume(callback: &mut dyn Callback, epochs: Vec<EpochRecord>) -> Result<()> {
-        let history = History { epochs, resumed: Some(Default::default()), ..History::default() };
-        callback.on_begin(&Beginning { epochs: 10, steps: 5, history: &history })
-    }
-
     #[test]
     fn figures_that_there_are_not_are_named() {
         let fault = |name, tests, classes| EpochRecord::check("EarlyStopping", name, tests, classes).unwrap_err().to_string();

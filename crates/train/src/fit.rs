@@ -14,6 +14,9 @@ use crate::history::{EpochRecord, Progress};
 /// Something to call with figures.
 pub(crate) type Report<'a, T> = Box<dyn FnMut(&T) + 'a>;
 
+/// Something to call before the first step.
+type Begin<'a> = Box<dyn FnMut(&Beginning<'_>) + 'a>;
+
 /// Ends a training from elsewhere: another thread, a signal's handler. Clones are the same flag.
 #[derive(Clone, Debug, Default)]
 pub struct StopFlag(Arc<AtomicBool>);
@@ -47,7 +50,7 @@ pub struct Fit<'a> {
     pub(crate) resume_from: Option<PathBuf>,
     pub(crate) stop: StopFlag,
     pub(crate) callbacks: Vec<Box<dyn Callback + 'a>>,
-    pub(crate) on_begin: Option<Box<dyn FnMut(&Beginning<'_>) + 'a>>,
+    pub(crate) on_begin: Option<Begin<'a>>,
     pub(crate) on_progress: Option<Report<'a, Progress>>,
     pub(crate) on_epoch: Option<Report<'a, EpochRecord>>,
 }
