@@ -1,8 +1,10 @@
-//! Writes models as ONNX files, each with an input and the result that noyau has for it, for other runtimes to be compared with: see scripts/interop.
+//! Writes models as ONNX files, each with an input and the result that noyau has for it, for other runtimes to be compared with: see
+//! scripts/interop.
 //!
 //!     cargo run --release --features onnx --example interop -- FOLDER [--weights mnist.safetensors]
 //!
-//! Three files a model: `name.onnx`, `name.x.npy`, `name.y.npy`. With weights, as the example mnist saves them for `--model cnn`, there is `mnist` too, on all images of the test set.
+//! Three files a model: `name.onnx`, `name.x.npy`, `name.y.npy`. With weights, as the example mnist saves them for `--model cnn`, there is `mnist`
+//! too, on all images of the test set.
 
 #[path = "../mnist/model.rs"]
 mod digits;

@@ -1,14 +1,17 @@
 //! Models of noyau as ONNX files.
 //!
-//! In the order in which data flows: `trace` writes the model's evaluation down as a graph and finds out which sizes follow the batch; `emit` writes each primitive as ONNX
-//! operations, and `patterns` those compositions that ONNX has as one; `file` keeps names and constants. As every model is a graph of primitives, every model can be
-//! written but for what draws random numbers.
+//! In the order in which data flows: `trace` writes the model's evaluation down as a graph and finds out which sizes follow the batch; `emit`
+//! (with `elementwise` and `places`) writes each primitive as ONNX operations, and `patterns` knows those compositions that ONNX has as one;
+//! `file` keeps names and constants. As every model is a graph of primitives, every model can be written but for what draws random numbers.
 //!
-//! Files are of opset 18 and hold the weights under the model's own names. f32 stays what it is; u32 becomes int64, since few runtimes compute with unsigned numbers.
+//! Files are of opset 18 and hold the weights under the model's own names. f32 stays what it is; u32 becomes int64, since few runtimes compute
+//! with unsigned numbers.
 
+mod elementwise;
 mod emit;
 mod file;
 mod patterns;
+mod places;
 mod trace;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -97,8 +100,8 @@ impl Export {
     ///
     /// # Errors
     ///
-    /// What the model's `forward` gives for this input; [`Error::Argument`] when operations have no form in ONNX, all of them listed with their lines, when two weights have one name, or when
-    /// the file would be larger than 2 GiB; and what reading a weight may give.
+    /// What the model's `forward` gives for this input; [`Error::Argument`] when operations have no form in ONNX, all of them listed with their
+    /// lines, when two weights have one name, or when the file would be larger than 2 GiB; and what reading a weight may give.
     pub async fn to_bytes_async(&self, session: &Session, model: &dyn Module) -> Result<(Vec<u8>, Exported)> {
         let forward = |x: &Tensor| model.forward(x, &Mode::eval());
         let mut written = Exported::default();
@@ -174,7 +177,7 @@ impl Export {
             if !taken.insert(name.clone()) {
                 return Err(Error::argument(
                     "onnx export",
-                    format!("two values are called `{name}`; give the model's parts names of their own, or see Export::names"),
+                    format!("two values are called `{name}`; give the parts of the model, the input and the output names of their own"),
                 ));
             }
             let value = session.get_async(&noyau_tensor::Param::from_state(state.clone())).await?;
@@ -223,7 +226,8 @@ impl Export {
     }
 }
 
-/// Writes a model's evaluation, with the weights as they are on the session, as an ONNX file that takes an f32 input of this shape, the batch first and of any size: [`Export`] with its defaults.
+/// Writes a model's evaluation, with the weights as they are on the session, as an ONNX file that takes an f32 input of this shape, the batch
+/// first and of any size: [`Export`] with its defaults.
 ///
 /// # Errors
 ///

@@ -69,11 +69,10 @@ pub struct Mismatch {
     pub expected: (DType, Shape),
 }
 
-/// What is to be set, what is to be said, and what is left of the file.
-pub(crate) struct Placed {
-    pub(crate) values: Vec<(Param, Array)>,
-    pub(crate) report: LoadReport,
-    pub(crate) rest: BTreeMap<String, Array>,
+/// What is to be set, and what is to be said.
+struct Placed {
+    values: Vec<(Param, Array)>,
+    report: LoadReport,
 }
 
 impl Weights {
@@ -153,7 +152,7 @@ impl Weights {
     }
 
     /// Meets the file's names with these.
-    pub(crate) fn place(&self, states: &[(String, Param)]) -> Result<Placed> {
+    fn place(&self, states: &[(String, Param)]) -> Result<Placed> {
         if let Some(problem) = &self.problem {
             return Err(problem.clone());
         }
@@ -187,7 +186,7 @@ impl Weights {
         if report.loaded.is_empty() && !states.is_empty() {
             return Err(self.misfit(&report, "nothing in the file fits the model"));
         }
-        Ok(Placed { values, report, rest })
+        Ok(Placed { values, report })
     }
 
     fn misfit(&self, report: &LoadReport, what: &str) -> Error {
@@ -211,7 +210,7 @@ impl Weights {
 }
 
 impl Placed {
-    pub(crate) async fn set(&self, session: &Session) -> Result<()> {
+    async fn set(&self, session: &Session) -> Result<()> {
         for (param, value) in &self.values {
             session.set_async(param, value).await?;
         }

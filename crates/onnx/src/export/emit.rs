@@ -1,29 +1,29 @@
 //! Each primitive as ONNX operations.
 //!
-//! ONNX broadcasts, so an `expand` is not written where its user does not need the copies: a value is written with the axes that it has of its own (aligned at the end, as broadcasting does), and
-//! stretched when somebody asks for all of it. Integers keep noyau's meaning: u32 is int64 brought back to 32 bits, a division by zero gives 0, an index outside
-//! of its axis reads 0, unless it comes straight from the model's input.
+//! ONNX broadcasts, so an `expand` is not written where its user does not need the copies: a value is written with the axes that it has of its
+//! own (aligned at the end, as broadcasting does), and stretched when somebody asks for all of it. Integers keep noyau's meaning: u32 is int64
+//! brought back to 32 bits, a division by zero gives 0, an index outside of its axis reads 0, unless it comes straight from the model's input.
 
 use std::collections::HashMap;
 
 use noyau_compile::{Node, NodeId};
-use noyau_tensor::{Array, BinaryOp, DType, Op, ReduceOp, Scalar, UnaryOp};
+use noyau_tensor::{Array, BinaryOp, DType, Op, Scalar};
 
-use super::file::{Attr, File, data_type};
+use super::file::{Attr, File};
 use super::patterns::{self, Pattern};
 use super::trace::{self, Dim, Traced};
 
 /// A value in the file: its name, and its own sizes, which broadcast to the node's.
 #[derive(Clone, Debug)]
-struct Value {
-    name: String,
+pub(super) struct Value {
+    pub(super) name: String,
     dims: Vec<Dim>,
 }
 
 /// Writes a traced model's nodes.
 pub(super) struct Emitter<'a> {
-    traced: &'a Traced,
-    file: &'a mut File,
+    pub(super) traced: &'a Traced,
+    pub(super) file: &'a mut File,
     /// The parameters' names in the file, by state.
     names: &'a HashMap<u64, String>,
     input: &'a str,
@@ -80,7 +80,7 @@ impl<'a> Emitter<'a> {
         self.full(root)
     }
 
-    fn value(&self, id: NodeId) -> Value {
+    pub(super) fn value(&self, id: NodeId) -> Value {
         // Operands come before their users.
         self.values.get(&id).cloned().unwrap_or(Value { name: String::new(), dims: Vec::new() })
     }
@@ -99,7 +99,7 @@ impl<'a> Emitter<'a> {
     }
 
     /// The name of the value stretched to the node's sizes.
-    fn full(&mut self, id: NodeId) -> String {
+    pub(super) fn full(&mut self, id: NodeId) -> String {
         let (Value { name, dims }, shape) = (self.value(id), self.traced.shape(id));
         if dims == shape {
             return name;
@@ -108,7 +108,7 @@ impl<'a> Emitter<'a> {
         self.file.node("Expand", &[&name, &shape], &[])
     }
 
-    fn number(&mut self, value: f64, dtype: DType) -> String {
+    pub(super) fn number(&mut self, value: f64, dtype: DType) -> String {
         self.file.constant(&Array::full([0usize; 0], Scalar::new(value, dtype)))
     }
 
@@ -261,7 +261,7 @@ impl<'a> Emitter<'a> {
     }
 
     /// Values under another shape: a constant where at most one size follows the batch.
-    fn reshaped(&mut self, x: &str, shape: &[Dim]) -> String {
+    pub(super) fn reshaped(&mut self, x: &str, shape: &[Dim]) -> String {
         let following = shape.iter().filter(|dim| !dim.is_fixed()).count();
         let zero = shape.iter().any(|dim| *dim == Dim::fixed(0));
         let sizes = if following == 1 && !zero {
@@ -299,360 +299,4 @@ impl<'a> Emitter<'a> {
         let (axes, steps) = (self.file.longs(&axes), self.file.longs(&steps));
         Value { name: self.file.node("Slice", &[&name, &starts, &ends, &axes, &steps], &[]), dims: result }
     }
-
-    fn cast(&mut self, x: &str, to: i32) -> String {
-        self.file.node("Cast", &[x], &[("to", Attr::Int(to.into()))])
-    }
-
-    /// An operation on halves as noyau does it: in f32, and rounded.
-    fn in_f32(&mut self, dtype: DType, operands: &[String], write: impl FnOnce(&mut File, &[String]) -> String) -> String {
-        if !dtype.is_half() {
-            return write(self.file, operands);
-        }
-        let wide: Vec<String> = operands.iter().map(|x| self.cast(x, data_type(DType::F32) as i32)).collect();
-        let result = write(self.file, &wide);
-        self.cast(&result, data_type(dtype) as i32)
-    }
-
-    fn reduce(&mut self, op: ReduceOp, dtype: DType, x: &str, axes: &[usize]) -> String {
-        let name = match op {
-            ReduceOp::Sum => "ReduceSum",
-            ReduceOp::Prod => "ReduceProd",
-            ReduceOp::Max => "ReduceMax",
-            ReduceOp::Min => "ReduceMin",
-        };
-        let axes: Vec<i64> = axes.iter().map(|&a| a as i64).collect();
-        let axes = self.file.longs(&axes);
-        let write = |file: &mut File, x: &str| file.node(name, &[x, &axes], &[("keepdims", Attr::Int(0))]);
-        match dtype {
-            DType::Bool => {
-                let x = self.cast(x, data_type(DType::I32) as i32);
-                let result = write(self.file, &x);
-                self.cast(&result, data_type(DType::Bool) as i32)
-            }
-            DType::U32 => {
-                let result = write(self.file, x);
-                self.wrapped(&result)
-            }
-            _ => self.in_f32(dtype, &[x.to_string()], |file, names| write(file, &names[0])),
-        }
-    }
-
-    /// An int64 as the u32 of its lowest 32 bits.
-    fn wrapped(&mut self, x: &str) -> String {
-        let all = self.file.long(1 << 32);
-        self.file.node("Mod", &[x, &all], &[])
-    }
-
-    fn elementwise(&mut self, node: &Node, x: &[String]) -> String {
-        let operand = self.traced.node(node.inputs[0]).dtype;
-        match &node.op {
-            Op::Unary(UnaryOp::Not) => match node.dtype {
-                DType::Bool => self.file.node("Not", &[&x[0]], &[]),
-                DType::I32 => self.file.node("BitwiseNot", &[&x[0]], &[]),
-                _ => {
-                    let most = self.file.long(i64::from(u32::MAX));
-                    self.file.node("Sub", &[&most, &x[0]], &[])
-                }
-            },
-            Op::Unary(UnaryOp::Relu) if node.dtype.is_int() => {
-                let zero = self.number(0.0, node.dtype);
-                self.file.node("Max", &[&x[0], &zero], &[])
-            }
-            Op::Unary(op) => self.in_f32(node.dtype, x, |file, x| unary(file, *op, &x[0])),
-            Op::Binary(op) => self.binary(*op, operand, &x[0], &x[1]),
-            Op::Where if node.dtype == DType::Bool => {
-                let shut = self.file.node("Not", &[&x[0]], &[]);
-                let (a, b) = (self.file.node("And", &[&x[0], &x[1]], &[]), self.file.node("And", &[&shut, &x[2]], &[]));
-                self.file.node("Or", &[&a, &b], &[])
-            }
-            Op::Where => self.file.node("Where", &[&x[0], &x[1], &x[2]], &[]),
-            Op::Cast(to) => self.converted(&x[0], operand, *to),
-            _ => x[0].clone(),
-        }
-    }
-
-    /// Conversion with noyau's rules: floats saturate, integers wrap.
-    fn converted(&mut self, x: &str, from: DType, to: DType) -> String {
-        let mut x = x.to_string();
-        if from.is_float() && to.is_int() {
-            // The largest numbers of f32 that the integers hold.
-            let (low, high) = if to == DType::I32 { (-2_147_483_648.0, 2_147_483_520.0) } else { (0.0, 4_294_967_040.0) };
-            x = if from.is_half() { self.cast(&x, data_type(DType::F32) as i32) } else { x };
-            let (low, high) = (self.number(low, DType::F32), self.number(high, DType::F32));
-            x = self.file.node("Clip", &[&x, &low, &high], &[]);
-        }
-        let result = if data_type(from) == data_type(to) { x } else { self.cast(&x, data_type(to) as i32) };
-        if (from, to) == (DType::I32, DType::U32) { self.wrapped(&result) } else { result }
-    }
-
-    fn binary(&mut self, op: BinaryOp, dtype: DType, a: &str, b: &str) -> String {
-        let name = match op {
-            BinaryOp::Add => "Add",
-            BinaryOp::Sub => "Sub",
-            BinaryOp::Mul => "Mul",
-            BinaryOp::Div | BinaryOp::Rem if dtype.is_int() => return self.divided(op, dtype, a, b),
-            BinaryOp::Div => "Div",
-            BinaryOp::Rem => {
-                return self.in_f32(dtype, &[a.into(), b.into()], |file, x| file.node("Mod", &[&x[0], &x[1]], &[("fmod", Attr::Int(1))]));
-            }
-            BinaryOp::Pow => "Pow",
-            BinaryOp::Min => "Min",
-            BinaryOp::Max => "Max",
-            BinaryOp::Lt => "Less",
-            BinaryOp::Le => "LessOrEqual",
-            BinaryOp::Eq => "Equal",
-            BinaryOp::Ne => {
-                let equal = self.binary(BinaryOp::Eq, dtype, a, b);
-                return self.file.node("Not", &[&equal], &[]);
-            }
-            BinaryOp::And => {
-                if dtype == DType::Bool {
-                    "And"
-                } else {
-                    "BitwiseAnd"
-                }
-            }
-            BinaryOp::Or => {
-                if dtype == DType::Bool {
-                    "Or"
-                } else {
-                    "BitwiseOr"
-                }
-            }
-            BinaryOp::Xor => {
-                if dtype == DType::Bool {
-                    "Xor"
-                } else {
-                    "BitwiseXor"
-                }
-            }
-            BinaryOp::Shl | BinaryOp::Shr => {
-                let direction = if op == BinaryOp::Shl { "LEFT" } else { "RIGHT" };
-                let places = self.file.long(32);
-                let b = self.file.node("Mod", &[b, &places], &[]);
-                let (a, b) = (self.cast(a, DataTypes::UINT64), self.cast(&b, DataTypes::UINT64));
-                let shifted = self.file.node("BitShift", &[&a, &b], &[("direction", Attr::Text(direction))]);
-                let back = self.cast(&shifted, data_type(DType::U32) as i32);
-                return self.wrapped(&back);
-            }
-        };
-        let both = [a.to_string(), b.to_string()];
-        let wraps = dtype == DType::U32 && matches!(op, BinaryOp::Add | BinaryOp::Sub | BinaryOp::Mul);
-        let result = match dtype {
-            DType::F16 | DType::BF16 if op.is_comparison() => {
-                let wide = both.map(|x| self.cast(&x, data_type(DType::F32) as i32));
-                self.file.node(name, &[&wide[0], &wide[1]], &[])
-            }
-            _ => self.in_f32(dtype, &both, |file, x| file.node(name, &[&x[0], &x[1]], &[])),
-        };
-        if wraps { self.wrapped(&result) } else { result }
-    }
-
-    /// Quotient or remainder of integers; by zero it is 0.
-    fn divided(&mut self, op: BinaryOp, dtype: DType, a: &str, b: &str) -> String {
-        let (zero, one) = (self.number(0.0, dtype), self.number(1.0, dtype));
-        let none = self.file.node("Equal", &[b, &zero], &[]);
-        let safe = self.file.node("Where", &[&none, &one, b], &[]);
-        let result = match op {
-            BinaryOp::Div => self.file.node("Div", &[a, &safe], &[]),
-            _ => self.file.node("Mod", &[a, &safe], &[("fmod", Attr::Int(1))]),
-        };
-        self.file.node("Where", &[&none, &zero, &result], &[])
-    }
-
-    /// Whether an index is the model's input, perhaps under another shape: a table's user then answers for it.
-    fn from_input(&self, mut id: NodeId) -> bool {
-        loop {
-            let node = self.traced.node(id);
-            match node.op {
-                Op::Input(_) => return true,
-                Op::Cast(_) | Op::Reshape | Op::Expand | Op::Permute(_) | Op::Slice(_) => id = node.inputs[0],
-                _ => return false,
-            }
-        }
-    }
-
-    fn gather(&mut self, id: NodeId, axis: usize) -> String {
-        let node = self.traced.node(id);
-        let (data, index) = (self.full(node.inputs[0]), self.full(node.inputs[1]));
-        let take = |file: &mut File, index: &str| file.node("GatherElements", &[&data, index], &[("axis", Attr::Int(axis as i64))]);
-        if self.from_input(node.inputs[1]) {
-            return take(self.file, &index);
-        }
-        let size = self.traced.shape(node.inputs[0])[axis];
-        let (size, last) = (self.file.sizes(&[size]), self.file.sizes(&[size.plus(Dim::fixed(-1))]));
-        let inside = self.file.node("Less", &[&index, &size], &[]);
-        let safe = self.file.node("Min", &[&index, &last], &[]);
-        let found = take(self.file, &safe);
-        let zero = self.number(0.0, node.dtype);
-        if node.dtype == DType::Bool {
-            return self.file.node("And", &[&inside, &found], &[]);
-        }
-        self.file.node("Where", &[&inside, &found, &zero], &[])
-    }
-
-    fn scatter(&mut self, id: NodeId, axis: usize) -> String {
-        let node = self.traced.node(id);
-        let (source, index) = (self.full(node.inputs[0]), self.full(node.inputs[1]));
-        // One place more than there are takes what falls outside.
-        let shape = self.traced.shape(id);
-        let mut longer = shape.clone();
-        longer[axis] = longer[axis].plus(Dim::fixed(1));
-        let (zero, sizes, last) = (self.number(0.0, node.dtype), self.file.sizes(&longer), self.file.sizes(&[shape[axis]]));
-        let target = self.file.node("Expand", &[&zero, &sizes], &[]);
-        let safe = self.file.node("Min", &[&index, &last], &[]);
-        let attributes = [("axis", Attr::Int(axis as i64)), ("reduction", Attr::Text("add"))];
-        let added = self.file.node("ScatterElements", &[&target, &safe, &source], &attributes);
-        let (start, axes) = (self.file.longs(&[0]), self.file.longs(&[axis as i64]));
-        self.file.node("Slice", &[&added, &start, &last, &axes], &[])
-    }
-
-    fn convolve(&mut self, conv: &noyau_tensor::Conv, input: NodeId, x: &str, w: &str, bias: Option<&str>) -> String {
-        let mut x = x.to_string();
-        let mut shape = self.traced.shape(input);
-        let rank = conv.stride.len();
-        for axis in (0..rank).filter(|&axis| conv.input_dilation[axis] > 1) {
-            // Zeros between the elements: each followed by as many, the last ones cut off.
-            let (place, step) = (axis + 2, conv.input_dilation[axis] as i64);
-            let mut apart = shape.clone();
-            apart.insert(place + 1, Dim::fixed(1));
-            x = self.reshaped(&x, &apart);
-            let mut pads = vec![0; 2 * apart.len()];
-            pads[apart.len() + place + 1] = step - 1;
-            let (pads, zero) = (self.file.longs(&pads), self.number(0.0, DType::F32));
-            x = self.file.node("Pad", &[&x, &pads, &zero], &[("mode", Attr::Text("constant"))]);
-            let spread = shape[place].times(step);
-            shape[place] = spread;
-            x = self.reshaped(&x, &shape);
-            shape[place] = spread.plus(Dim::fixed(1 - step));
-            let (start, end, axes) = (self.file.longs(&[0]), self.file.sizes(&[shape[place]]), self.file.longs(&[place as i64]));
-            x = self.file.node("Slice", &[&x, &start, &end, &axes], &[]);
-        }
-        for axis in (0..rank).filter(|&axis| conv.padding[axis].0 < 0 || conv.padding[axis].1 < 0) {
-            let place = axis + 2;
-            let (before, after) = (conv.padding[axis].0.min(0) as i64, conv.padding[axis].1.min(0) as i64);
-            let (start, end) = (self.file.longs(&[-before]), self.file.sizes(&[shape[place].plus(Dim::fixed(after))]));
-            let axes = self.file.longs(&[place as i64]);
-            x = self.file.node("Slice", &[&x, &start, &end, &axes], &[]);
-            shape[place] = shape[place].plus(Dim::fixed(before + after));
-        }
-        let longs = |all: &[usize]| Attr::Ints(all.iter().map(|&n| n as i64).collect());
-        let pads = conv.padding.iter().map(|p| p.0.max(0) as i64).chain(conv.padding.iter().map(|p| p.1.max(0) as i64)).collect();
-        let attributes = [
-            ("strides", longs(&conv.stride)),
-            ("dilations", longs(&conv.dilation)),
-            ("pads", Attr::Ints(pads)),
-            ("group", Attr::Int(conv.groups as i64)),
-        ];
-        let inputs: Vec<&str> = [x.as_str(), w].into_iter().chain(bias).collect();
-        self.file.node("Conv", &inputs, &attributes)
-    }
-
-    fn pattern(&mut self, id: NodeId, pattern: &Pattern) -> String {
-        let ints = |all: &[usize]| Attr::Ints(all.iter().map(|&n| n as i64).collect());
-        match pattern {
-            Pattern::Gemm { a, b, transposed, bias } => {
-                let (a, b) = (self.full(*a), self.full(*b));
-                let bias = bias.map(|bias| self.value(bias).name);
-                let inputs: Vec<&str> = [a.as_str(), &b].into_iter().chain(bias.as_deref()).collect();
-                self.file.node("Gemm", &inputs, &[("transB", Attr::Int(i64::from(*transposed)))])
-            }
-            Pattern::Conv { conv, x, w, bias } => {
-                let (name, w, bias) = (self.full(*x), self.full(*w), self.full(*bias));
-                self.convolve(conv, *x, &name, &w, Some(&bias))
-            }
-            Pattern::Rows { data, index } => {
-                let (data, index) = (self.full(*data), self.full(*index));
-                self.file.node("Gather", &[&data, &index], &[("axis", Attr::Int(0))])
-            }
-            Pattern::Mean { x, axes } => {
-                let x = self.full(*x);
-                let axes: Vec<i64> = axes.iter().map(|&a| a as i64).collect();
-                let axes = self.file.longs(&axes);
-                self.file.node("ReduceMean", &[&x, &axes], &[("keepdims", Attr::Int(0))])
-            }
-            Pattern::Pool { x, largest, pool, scaled } => {
-                let x = self.full(*x);
-                let pads: Vec<usize> = pool.before.iter().chain(&pool.after).copied().collect();
-                let mut attributes = vec![("kernel_shape", ints(&pool.kernel)), ("strides", ints(&pool.stride)), ("pads", ints(&pads))];
-                if *largest {
-                    attributes.push(("dilations", ints(&pool.dilation)));
-                    return self.file.node("MaxPool", &[&x], &attributes);
-                }
-                attributes.push(("count_include_pad", Attr::Int(1)));
-                let mean = self.file.node("AveragePool", &[&x], &attributes);
-                if *scaled {
-                    return mean;
-                }
-                let area = self.number(pool.kernel.iter().product::<usize>() as f64, DType::F32);
-                self.file.node("Mul", &[&mean, &area], &[])
-            }
-            Pattern::Function { op, x, attributes } => {
-                let names: Vec<String> = x.iter().map(|&x| self.full(x)).collect();
-                let names: Vec<&str> = names.iter().map(String::as_str).collect();
-                let name = self.file.node(op, &names, attributes);
-                debug_assert!(id.0 < self.traced.graph().nodes.len());
-                name
-            }
-        }
-    }
-}
-
-/// Types that noyau does not have.
-struct DataTypes;
-
-impl DataTypes {
-    const UINT64: i32 = crate::proto::tensor_proto::DataType::Uint64 as i32;
-}
-
-fn float(file: &mut File, value: f64) -> String {
-    file.constant(&Array::full([0usize; 0], Scalar::Float(value)))
-}
-
-fn unary(file: &mut File, op: UnaryOp, x: &str) -> String {
-    let name = match op {
-        UnaryOp::Neg => "Neg",
-        UnaryOp::Abs => "Abs",
-        UnaryOp::Sign => "Sign",
-        UnaryOp::Floor => "Floor",
-        UnaryOp::Ceil => "Ceil",
-        UnaryOp::Round => "Round",
-        UnaryOp::Sqrt => "Sqrt",
-        UnaryOp::Recip => "Reciprocal",
-        UnaryOp::Exp => "Exp",
-        UnaryOp::Log => "Log",
-        UnaryOp::Sin => "Sin",
-        UnaryOp::Cos => "Cos",
-        UnaryOp::Tanh => "Tanh",
-        UnaryOp::Erf => "Erf",
-        UnaryOp::Relu => "Relu",
-        UnaryOp::Not => "Not",
-        UnaryOp::Rsqrt => {
-            let root = file.node("Sqrt", &[x], &[]);
-            return file.node("Reciprocal", &[&root], &[]);
-        }
-        // e^x - 1 = tanh(x / 2) (e^x + 1), which keeps its digits near 0.
-        UnaryOp::Expm1 => {
-            let (half, one) = (float(file, 0.5), float(file, 1.0));
-            let halved = file.node("Mul", &[x, &half], &[]);
-            let (tanh, exp) = (file.node("Tanh", &[&halved], &[]), file.node("Exp", &[x], &[]));
-            let more = file.node("Add", &[&exp, &one], &[]);
-            return file.node("Mul", &[&tanh, &more], &[]);
-        }
-        // log(1 + x) = 2 atanh(x / (2 + x)), which keeps its digits near 0.
-        UnaryOp::Log1p => {
-            let (half, one, two) = (float(file, 0.5), float(file, 1.0), float(file, 2.0));
-            let more = file.node("Add", &[x, &one], &[]);
-            let plain = file.node("Log", &[&more], &[]);
-            let below = file.node("Add", &[x, &two], &[]);
-            let ratio = file.node("Div", &[x, &below], &[]);
-            let atanh = file.node("Atanh", &[&ratio], &[]);
-            let exact = file.node("Mul", &[&atanh, &two], &[]);
-            let size = file.node("Abs", &[x], &[]);
-            let near = file.node("Less", &[&size, &half], &[]);
-            return file.node("Where", &[&near, &exact, &plain], &[]);
-        }
-    };
-    file.node(name, &[x], &[])
 }

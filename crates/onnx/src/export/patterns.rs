@@ -1,8 +1,8 @@
 //! Compositions that ONNX has as one operation.
 //!
-//! Everything can be written primitive by primitive; this makes files that are pleasant to read and quick to run. Two ways of knowing a composition: products, convolutions and
-//! pooling are looked at node by node; softmax, norms and activations are compared with what noyau's own functions write for the same sizes, node by node ([`Template`]), so that what is
-//! recognised is that function and nothing else.
+//! Everything can be written primitive by primitive; this makes files that are pleasant to read and quick to run. Two ways of knowing a composition:
+//! products, convolutions and pooling are looked at node by node; softmax, norms and activations are compared with what noyau's own functions write
+//! for the same sizes, node by node ([`Template`]), so that what is recognised is that function and nothing else.
 
 use std::collections::HashMap;
 

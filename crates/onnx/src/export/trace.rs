@@ -1,8 +1,8 @@
 //! The model as a graph, and how its sizes follow the batch.
 //!
-//! A traced graph is of one batch size. To know which of its numbers would be others for another batch, the model is traced with three: every size, start of a slice and width of a
-//! padding is `per * batch + rest`, fitted to two of them and checked by the third, and all else must be the same in all three. Where it is not, the file gets a
-//! fixed batch, and the reason is told.
+//! A traced graph is of one batch size. To know which of its numbers would be others for another batch, the model is traced with three: every size,
+//! start of a slice and width of a padding is `per * batch + rest`, fitted to two of them and checked by the third, and all else must be the same
+//! in all three. Where it is not, the file gets a fixed batch, and the reason is told.
 
 use noyau_compile::plan::Limits;
 use noyau_compile::{Graph, Node, NodeId, attend};
