@@ -180,19 +180,7 @@ impl Session {
             }
             states.order.len() as u64
         };
-        // Before the value is made, which might take more memory than there is.
-        let device = &self.inner.device;
-        let most = device.limits().max_buffer_bytes;
-        let bytes = state.shape().checked_numel().and_then(|n| n.checked_mul(state.dtype().size()));
-        let what = format!("`{}` of {}{}", state.name(), state.dtype(), state.shape());
-        let refused = match bytes {
-            Some(bytes) if bytes <= most => Room::refuse_value(|| device.room(), &what, bytes as u64),
-            Some(bytes) => Some(format!("{what} takes {bytes} bytes, the largest buffer has {most} bytes")),
-            None => Some(format!("{what} takes more bytes than can be counted, the largest buffer has {most} bytes")),
-        };
-        if let Some(message) = refused {
-            return Err(Error::OutOfMemory { device: device.adapter(), message });
-        }
+        self.check_size(state)?;
         let value = match state.id() {
             id if id == rng_seed().state().id() => Array::scalar(self.inner.seed as u32 ^ (self.inner.seed >> 32) as u32),
             _ => state.initial_value(mix(self.inner.seed, place))?,
@@ -202,6 +190,20 @@ impl Session {
         states.memory.insert(state.id(), memory);
         states.order.push(Arc::clone(state));
         Ok(())
+    }
+
+    /// Fails when there cannot be memory for a state's value: before it is made.
+    fn check_size(&self, state: &State) -> Result<()> {
+        let device = &self.inner.device;
+        let most = device.limits().max_buffer_bytes;
+        let bytes = state.shape().checked_numel().and_then(|n| n.checked_mul(state.dtype().size()));
+        let what = format!("`{}` of {}{}", state.name(), state.dtype(), state.shape());
+        let refused = match bytes {
+            Some(bytes) if bytes <= most => Room::refuse_value(|| device.room(), &what, bytes as u64),
+            Some(bytes) => Some(format!("{what} takes {bytes} bytes, the largest buffer has {most} bytes")),
+            None => Some(format!("{what} takes more bytes than can be counted, the largest buffer has {most} bytes")),
+        };
+        refused.map_or(Ok(()), |message| Err(Error::OutOfMemory { device: device.adapter(), message }))
     }
 
     /// The states that have a value here, in order of first use.
@@ -262,8 +264,13 @@ impl Session {
 
     pub(crate) fn estimate_of(&self, arguments: &[Spec], step: &Step) -> Result<MemoryUse> {
         let options = self.options();
-        let plan = compile(&trace_step(arguments, step)?, options)?;
-        Ok(MemoryUse::of_plan(&plan, &options.limits))
+        Ok(MemoryUse::of_plan(&self.plan(&trace_step(arguments, step)?, options)?, &options.limits))
+    }
+
+    /// Sizes that cannot be are refused first: planning counts with them.
+    fn plan(&self, graph: &Graph, options: Options) -> Result<Plan> {
+        states_of(graph).iter().try_for_each(|state| self.check_size(state))?;
+        compile(graph, options)
     }
 
     /// Bytes of a plan's states that are on the device already.
@@ -298,7 +305,7 @@ impl Session {
         // Planned first: a step that cannot fit is refused before its states take memory.
         let start = now();
         let options = self.options();
-        let mut plan = compile(&graph, options)?;
+        let mut plan = self.plan(&graph, options)?;
         event("plan", start, args([("kernels", json!(plan.kernels.len()))]));
         if checks.any() {
             plan = unshared(&plan);
