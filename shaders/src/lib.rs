@@ -6,6 +6,8 @@
 //!
 //! Functions that WGSL lacks, or has with too little accuracy, are kept as files in `wgsl/`.
 
+#![forbid(unsafe_code)]
+
 mod access;
 mod attention;
 mod body;

@@ -6,6 +6,8 @@
 //! what runs as one kernel; `lower` writes each group's body; `schedule` orders them; `memory` gives buffers their slots; the result is a
 //! [`Plan`]. [`scalar`] says what every elementwise op is for one element, in f64: constants are folded by it and oracles check by it. Each stage is a pure function whose result prints. Device limits come in as data ([`Limits`]).
 
+#![forbid(unsafe_code)]
+
 mod attend;
 mod compile;
 mod convolve;

@@ -10,6 +10,8 @@
 //! Nothing here knows a device. Files are read with bounds: what a header promises is compared with what the file can hold before
 //! memory is asked for, and every message tells the file, the place in it, what was expected and what was found.
 
+#![forbid(unsafe_code)]
+
 mod csv;
 mod dataset;
 mod idx;

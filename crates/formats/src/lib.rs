@@ -13,6 +13,8 @@
 //! stay so, signed integers become `I32`, unsigned integers `U32`, truth values `Bool`. (NPY has no `BF16`: it is written as `F32`.) Every conversion but one is exact: a 64-bit integer that does not fit in 32 bits
 //! is an error that names the tensor and the element, and an `F64` is rounded to the nearest `F32` (an error when that overflows).
 
+#![forbid(unsafe_code)]
+
 mod atomic;
 pub mod npy;
 pub mod npz;

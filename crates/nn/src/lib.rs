@@ -8,6 +8,8 @@
 //! Names are PyTorch's where it has one. Nothing here panics or returns a `Result` while a program is being built: a mistake becomes a tensor
 //! that carries it, and `eval` and `compile` return it.
 
+#![forbid(unsafe_code)]
+
 pub mod activation;
 pub mod augment;
 mod fault;

@@ -5,6 +5,8 @@
 //! [`tensor`] writes down what to compute, [`compile`] plans it, [`cpu`] and [`gpu`] run the plan, [`nn`] has layers, losses and optimizers,
 //! [`data`] and [`formats`] bring values in and out, [`train`] ties a model to a device. [`prelude`] has what a program needs every day.
 
+#![forbid(unsafe_code)]
+
 pub use noyau_compile as compile;
 pub use noyau_cpu as cpu;
 pub use noyau_data as data;

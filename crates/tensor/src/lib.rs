@@ -4,6 +4,8 @@
 //! name those that a session keeps, [`Tensor`] writes down what to compute with them as a graph of [`Op`]s (`ops/`: the methods by
 //! theme), and [`grad`] writes down the gradient as more of the same. Nothing here computes or knows a device.
 
+#![forbid(unsafe_code)]
+
 mod array;
 mod dtype;
 mod error;

@@ -4,6 +4,8 @@
 //! set's batches to a step; [`Trainer`] fits a model to them as [`Fit`] says, by the loop in `run`, and keeps [`History`]; `evaluate` makes figures of a data set; `checkpoint` keeps states in files, from which a training goes on; `callbacks` are what happens after each epoch; `memory_use` says what a plan takes; `diagnose` finds out why a loss became NaN;
 //! `watch` looks at what a run does: checks it kernel by kernel, or traces it.
 
+#![forbid(unsafe_code)]
+
 mod callbacks;
 mod checkpoint;
 mod device;
