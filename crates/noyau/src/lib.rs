@@ -36,6 +36,8 @@ pub mod prelude {
         LrCurve, LrFinder, MemoryUse, Progress, ReduceLrOnPlateau, Session, Spec, Step, StopFlag, Stopped, Summary, Trainer, summary,
         summary_of,
     };
+    #[cfg(not(target_arch = "wasm32"))]
+    pub use noyau_train::{CsvLog, JsonLines, TensorBoard};
 
     pub use crate::{GradCheck, gradcheck};
 }

@@ -1,17 +1,32 @@
-//! What happens after each epoch besides training: stopping early, lowering the learning rate.
+//! What happens after each epoch besides training: stopping early, lowering the learning rate, writing logs.
 //!
 //! A [`Callback`] sees each epoch's figures and may ask for something by its [`Control`]; what it remembers goes into checkpoints, so that a training that is
 //! resumed goes on as if nothing had happened.
 
+// Logs are files.
+#[cfg(not(target_arch = "wasm32"))]
+mod csv_log;
 mod early_stopping;
+#[cfg(not(target_arch = "wasm32"))]
+mod json_lines;
+#[cfg(not(target_arch = "wasm32"))]
+mod log_file;
 mod plateau;
+#[cfg(not(target_arch = "wasm32"))]
+mod tensorboard;
 
 use noyau_tensor::{Error, Result};
 
 use crate::history::{EpochRecord, History};
 
+#[cfg(not(target_arch = "wasm32"))]
+pub use csv_log::CsvLog;
 pub use early_stopping::EarlyStopping;
+#[cfg(not(target_arch = "wasm32"))]
+pub use json_lines::JsonLines;
 pub use plateau::{ReduceLrOnPlateau, Threshold};
+#[cfg(not(target_arch = "wasm32"))]
+pub use tensorboard::TensorBoard;
 
 /// What is known before a training's first step.
 #[derive(Clone, Copy, Debug)]
@@ -146,6 +161,7 @@ fn from_text<T: serde::de::DeserializeOwned>(who: &str, state: &str) -> Result<T
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::history::Resumed;
 
     /// An epoch with a test loss, and an accuracy of 1 - loss.
     pub(crate) fn record(epoch: usize, loss: f64) -> EpochRecord {
@@ -164,6 +180,12 @@ mod tests {
 
     pub(crate) fn begin(callback: &mut dyn Callback) -> Result<()> {
         callback.on_begin(&Beginning { epochs: 10, steps: 5, history: &History::default() })
+    }
+
+    /// Begins a training that is resumed after these epochs.
+    pub(crate) fn begin_after(callback: &mut dyn Callback, epochs: &[EpochRecord]) -> Result<()> {
+        let history = History { epochs: epochs.to_vec(), resumed: Some(Resumed::default()), ..History::default() };
+        callback.on_begin(&Beginning { epochs: 10, steps: 5, history: &history })
     }
 
     #[test]

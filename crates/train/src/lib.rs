@@ -28,6 +28,8 @@ mod watch;
 mod weights;
 
 pub use callbacks::{Beginning, Callback, Control, EarlyStopping, ReduceLrOnPlateau, Threshold};
+#[cfg(not(target_arch = "wasm32"))]
+pub use callbacks::{CsvLog, JsonLines, TensorBoard};
 pub use checkpoint::{Checkpoint, Checkpoints};
 pub use device::{Device, DeviceChoice};
 pub use finder::{LrCurve, LrFinder};
