@@ -58,10 +58,8 @@ pub fn compile(graph: &Graph, options: Options) -> Result<Plan> {
 /// The graph as it is fused: attention that no kernel does written out, halves computed with in f32, convolutions written as products, simplified, long reductions split, copies written out.
 pub fn prepare(graph: &Graph, options: Options) -> Result<Graph> {
     let longest = options.limits.max_reduce;
-    // Unfused, what is a kernel at any size is one: tests see kernels of small sizes that way.
-    let min_scores = if options.fuse { options.limits.min_scores } else { 0 };
-    let limits = Limits { min_scores, ..options.limits };
-    Ok(materialize(&split_reductions(&simplify(&retype(&convolve(&widen(&attend(graph, &limits)?), longest)?)), longest)))
+    let attended = attend(graph, &options.limits)?;
+    Ok(materialize(&split_reductions(&simplify(&retype(&convolve(&widen(&attended), longest)?)), longest)))
 }
 
 enum Planned {
