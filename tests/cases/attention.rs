@@ -38,6 +38,12 @@ pub fn cases(list: &mut List) {
     attend(list, "causal, fewer queries than keys", &[2], [4, 10, 5, 3], causal);
     attend(list, "causal, more queries than keys", &[2], [10, 4, 3, 5], causal);
     attend(list, "a mask that closes a query", &[2], [5, 7, 4, 3], some);
+    // Enough places for a CPU to have a kernel for it.
+    attend(list, "many places", &[], [37, 41, 2, 3], none);
+    attend(list, "many places, causal, a mask that closes a query", &[], [41, 37, 2, 1], |n, m| {
+        let (i, j) = (Tensor::iota([n, m], 0), Tensor::iota([n, m], 1));
+        AttentionMask::causal().allowed(&((&i * 5u32 + &j * 3u32) % 4u32).ne(1u32).logical_and(i.ne(2u32)))
+    });
     attend(list, "a mask, causal", &[2], [6, 6, 4, 4], |n, m| {
         let i = Tensor::iota([n, m], 1);
         AttentionMask::causal().forbidden(&i.eq(0u32))
