@@ -80,9 +80,14 @@ const TEST_LABELS: &str = "t10k-labels-idx1-ubyte";
 
 impl Files {
     fn new(side: usize) -> Files {
+        Files::with(40, side)
+    }
+
+    /// So many images to train on.
+    fn with(count: usize, side: usize) -> Files {
         let files = Files { folder: tempfile::tempdir().expect("a temporary folder") };
-        files.write(TRAIN_IMAGES, &images(40, side));
-        files.write(TRAIN_LABELS, &labels(40));
+        files.write(TRAIN_IMAGES, &images(count, side));
+        files.write(TRAIN_LABELS, &labels(count));
         files.write(TEST_IMAGES, &images(20, side));
         files.write(TEST_LABELS, &labels(20));
         files
@@ -102,6 +107,10 @@ impl Files {
     }
 
     fn run_program(&self, name: &str, arguments: &[&str]) -> Output {
+        self.command(name, arguments).output().expect("the program starts")
+    }
+
+    fn command(&self, name: &str, arguments: &[&str]) -> Command {
         let mut command = Command::new(programs().join(file(name)));
         command.current_dir(self.folder.path());
         if !arguments.contains(&"--data") {
@@ -110,7 +119,8 @@ impl Files {
         if !arguments.contains(&"--device") {
             command.args(["--device", "cpu"]);
         }
-        command.args(arguments).env_remove("NOYAU_DEVICE").output().expect("the program starts")
+        command.args(arguments).env_remove("NOYAU_DEVICE");
+        command
     }
 
     /// What the program says when it refuses: one line on stderr, nothing on stdout, exit code 1.
@@ -147,6 +157,9 @@ fn options_out_of_range() {
     files.refuses(&["--momentum", "1.5"], &["momentum", "1.5"]);
     files.refuses(&["--optimizer", "newton"], &["newton", "sgd", "adam"]);
     files.refuses(&["--epochs", "-3"], &["--epochs", "-3"]);
+    files.refuses(&["--every", "0", "--checkpoints", "c"], &["--every", "0"]);
+    files.refuses(&["--every", "5"], &["--checkpoints"]);
+    files.refuses(&["--resume"], &["--checkpoints"]);
     files.refuses(&["--no-such-option"], &["--no-such-option"]);
     files.refuses(&["--model", "rnn"], &["rnn", "mlp", "cnn"]);
     files.refuses(&["--recipe", "worst"], &["worst", "plain", "best"]);
@@ -253,7 +266,12 @@ fn json_lines() {
     assert_eq!(lines[0]["device"], "cpu");
     assert_eq!(lines[0]["parameters"], 64 * 512 + 512 + 512 * 256 + 256 + 256 * 10 + 10);
     for (i, line) in lines[1..31].iter().enumerate() {
-        has(line, "epoch", &["epoch", "train_loss", "test_loss", "test_accuracy", "seconds", "samples_per_second", "first_step_ms"], &[]);
+        has(
+            line,
+            "epoch",
+            &["epoch", "train_loss", "test_loss", "test_accuracy", "learning_rate", "seconds", "samples_per_second", "first_step_ms"],
+            &[],
+        );
         assert_eq!(line["epoch"], i + 1);
     }
     has(&lines[31], "end", &["test_accuracy", "gpu_objects_after_warmup"], &[]);
@@ -386,4 +404,143 @@ fn a_training_that_is_watched() {
     assert!(trace["traceEvents"].as_array().is_some_and(|events| events.iter().any(|event| event["name"] == "step")), "{trace}");
     let nowhere = Files::new(8);
     nowhere.refuses(&["--trace", "no/such/folder/trace.json"], &["no/such/folder"]);
+}
+
+/// Ctrl-C: the program is sent the signal that a terminal sends.
+#[cfg(unix)]
+mod interrupts {
+    use std::io::{BufRead, BufReader, Read};
+    use std::process::{Child, Stdio};
+    use std::time::{Duration, Instant};
+
+    use super::*;
+
+    /// The program while it runs.
+    struct Running {
+        child: Child,
+        stdout: Box<dyn BufRead>,
+        stderr: Box<dyn BufRead>,
+    }
+
+    impl Running {
+        fn start(files: &Files, arguments: &[&str]) -> Running {
+            let mut command = files.command("mnist", arguments);
+            let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the program starts");
+            let stdout = Box::new(BufReader::new(child.stdout.take().expect("a pipe")));
+            let stderr = Box::new(BufReader::new(child.stderr.take().expect("a pipe")));
+            Running { child, stdout, stderr }
+        }
+
+        fn interrupt(&self) {
+            let status = Command::new("kill").args(["-INT", &self.child.id().to_string()]).status().expect("kill");
+            assert!(status.success(), "the program has ended before the signal");
+        }
+
+        /// The exit code, and the rest of what it says.
+        fn end(mut self) -> (Option<i32>, String) {
+            let mut text = String::new();
+            self.stdout.read_to_string(&mut text).expect("text");
+            (self.child.wait().expect("it ends").code(), text)
+        }
+    }
+
+    /// Reads up to a line with these words.
+    #[track_caller]
+    fn wait_for(words: &str, stream: &mut dyn BufRead) {
+        let mut line = String::new();
+        while !line.contains(words) {
+            line.clear();
+            assert!(stream.read_line(&mut line).expect("text") > 0, "there is no `{words}`");
+        }
+    }
+
+    /// Runs the command that goes on, as a user does.
+    fn shell(files: &Files, command: &str) -> String {
+        let output = Command::new("sh").args(["-c", command]).current_dir(files.folder.path()).output().expect("a shell");
+        assert!(output.status.success(), "{command}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).expect("text")
+    }
+
+    #[test]
+    fn stopped_twice_and_resumed() {
+        let files = Files::with(4000, 8);
+        let network = ["--epochs", "2", "--batch-size", "1", "--learning-rate", "0.001", "--picture", "p.svg", "--save"];
+        files.run(&[&network[..], &["whole.safetensors"]].concat());
+
+        let checkpoints = ["w.safetensors", "--checkpoints", "runs of today", "--every", "300"];
+        let first = Running::start(&files, &[&network[..], &checkpoints, &["--json"]].concat());
+        let started = Instant::now();
+        while !files.path("runs of today/checkpoint-000000300.safetensors").exists() {
+            assert!(started.elapsed() < Duration::from_secs(60), "there is no checkpoint");
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        first.interrupt();
+        let (code, text) = first.end();
+        let stopped: Value = serde_json::from_str(text.lines().last().expect("a line")).expect("JSON");
+        assert_eq!(code, Some(0), "{text}");
+        has(&stopped, "stopped", &["step", "epoch"], &["checkpoint", "resume"]);
+        let step = stopped["step"].as_u64().expect("a number");
+        assert!((300..8000).contains(&step) && stopped["saved"].is_null(), "{stopped}");
+        assert!(files.path(stopped["checkpoint"].as_str().expect("a file")).exists());
+        assert!(!files.path("w.safetensors").exists() && stopped["resume"].as_str().is_some_and(|c| c.ends_with("--resume")), "{stopped}");
+
+        // What would not be the same training is none: another rate, another length for a rate that falls, or no --resume.
+        for (arguments, part) in [
+            (&["--learning-rate", "0.5", "--resume"][..], "learning rate 0.5"),
+            (&["--learning-rate", "0.001", "--epochs", "3", "--resume"], "3 epochs"),
+            (&["--learning-rate", "0.001", "--seed", "5", "--resume"], "seed"),
+            (&["--learning-rate", "0.001"], "resume it"),
+        ] {
+            let network = ["--batch-size", "1", "--checkpoints", "runs of today"];
+            let network = if arguments.contains(&"--epochs") { network.to_vec() } else { [&network[..], &["--epochs", "2"]].concat() };
+            files.refuses(&[&network[..], arguments].concat(), &["runs of today", part]);
+        }
+
+        // Stopped again as soon as it has gone on.
+        let mut second = Running::start(&files, &[&network[..], &checkpoints, &["--resume"]].concat());
+        wait_for(&format!("after step {step}"), &mut second.stdout);
+        second.interrupt();
+        let (code, text) = second.end();
+        let line = text.lines().last().unwrap_or_default();
+        assert!(code == Some(0) && line.starts_with("stopped after step "), "{text}");
+        let command = line.split_once("go on with: ").expect("a command").1;
+        let text = shell(&files, command);
+        assert!(
+            text.contains("resumed runs of today/checkpoint-") && text.contains("epoch 2/2") && text.contains("w.safetensors"),
+            "{text}"
+        );
+        let bytes = |name: &str| std::fs::read(files.path(name)).expect("weights");
+        assert!(bytes("w.safetensors") == bytes("whole.safetensors"), "not the weights of a training that was never stopped");
+    }
+
+    /// Without checkpoints there is no going on, but the weights are there.
+    #[test]
+    fn stopped_without_checkpoints() {
+        let files = Files::with(4000, 8);
+        let mut program = Running::start(&files, &["--epochs", "50", "--batch-size", "1"]);
+        wait_for("device", &mut program.stdout);
+        program.interrupt();
+        let (code, text) = program.end();
+        assert_eq!(code, Some(0), "{text}");
+        let line = text.lines().last().unwrap_or_default();
+        for part in ["stopped after step ", " of 50", "weights so far in mnist.safetensors", "--checkpoints"] {
+            assert!(line.contains(part), "`{part}` is not in: {line}");
+        }
+        assert!(!files.path("mnist.svg").exists());
+        lines(files.run(&["--json", "--epochs", "0", "--load", "mnist.safetensors"]));
+    }
+
+    /// The second one does not wait for the step, which is a long one here.
+    #[test]
+    fn the_second_ends_at_once() {
+        let files = Files::with(2000, 16);
+        let mut program = Running::start(&files, &["--model", "cnn", "--validate", "--batch-size", "2000"]);
+        wait_for("device", &mut program.stdout);
+        program.interrupt();
+        wait_for("Ctrl-C once more", &mut program.stderr);
+        program.interrupt();
+        let (code, text) = program.end();
+        assert_eq!(code, Some(130), "{text}");
+        assert!(!text.contains("stopped") && !files.path("mnist.safetensors").exists(), "{text}");
+    }
 }

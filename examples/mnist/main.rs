@@ -8,6 +8,7 @@ mod chart;
 mod common;
 #[path = "../common/files.rs"]
 mod files;
+mod interrupt;
 mod mistakes;
 mod model;
 mod options;
@@ -19,7 +20,7 @@ use std::process::ExitCode;
 
 use noyau::prelude::*;
 use options::{Network, Options, Recipe};
-use report::{End, Report, Start};
+use report::{End, Halt, Report, Start};
 
 fn main() -> ExitCode {
     common::start(run)
@@ -46,17 +47,35 @@ fn run(options: Options) -> anyhow::Result<()> {
         trainer.load(file)?;
     }
 
-    // Both of the trainer's callbacks write to the report, in turn.
+    let stop = if training.epochs > 0 { interrupt::flag()? } else { StopFlag::new() };
+
+    // All of the trainer's callbacks write to the report, in turn.
     let report = RefCell::new(Report::new(options.json, training.epochs));
     let (mnist, parameters) = (&mnist, trainer.parameters());
     report.borrow_mut().start(&Start { options: &options, training: &training, mnist, device: &device, model: &words, parameters });
-    let fit = Fit::epochs(training.epochs)
+    let mut fit = Fit::epochs(training.epochs)
         .batch_size(training.batch_size)
         .validate(&mnist.test)
+        .stop(&stop)
+        .resume(options.resume)
+        .on_begin(|beginning| report.borrow_mut().begin(beginning))
         .on_progress(|progress| report.borrow_mut().progress(progress))
         .on_epoch(|epoch| report.borrow_mut().epoch(epoch));
+    if let Some(checkpoints) = options.checkpoints(&training.configuration(&words)) {
+        fit = fit.checkpoint(checkpoints);
+    }
     let history = trainer.fit(&mnist.train, fit)?;
     let mut report = report.into_inner();
+    if history.stopped.is_some() {
+        // The checkpoint has the weights too: files of trained ones are left as they are.
+        let saved = options.save.as_deref().filter(|_| history.checkpoint.is_none());
+        saved.map_or(Ok(()), |file| trainer.save(file))?;
+        session.finish_trace()?;
+        report.halt(&Halt { options: &options, history: &history, saved });
+        return report.finish();
+    }
+    // There is nothing more to save before it ends: the next Ctrl-C need not wait.
+    stop.raise();
 
     let evaluation = trainer.evaluate(&mnist.test)?;
     if let Some(file) = &options.save {

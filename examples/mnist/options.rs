@@ -51,6 +51,15 @@ pub struct Options {
     /// Weights to begin with, as --save wrote them; a learning rate that had fallen stays where it was
     #[arg(long, value_name = "FILE")]
     pub load: Option<PathBuf>,
+    /// A folder for checkpoints: all that --resume needs, after each epoch and when Ctrl-C stops the training
+    #[arg(long, value_name = "DIR")]
+    pub checkpoints: Option<PathBuf>,
+    /// Steps from one checkpoint to the next [default: those of an epoch]
+    #[arg(long, value_name = "STEPS", requires = "checkpoints", value_parser = clap::value_parser!(u64).range(1..))]
+    pub every: Option<u64>,
+    /// Go on from the newest checkpoint, if there is one, to the weights of a training that was never stopped
+    #[arg(long, requires = "checkpoints")]
+    pub resume: bool,
     /// Where to draw the training and the mistakes [default: mnist.svg, after at least one epoch]
     #[arg(long, value_name = "FILE")]
     pub picture: Option<PathBuf>,
@@ -132,6 +141,15 @@ impl Options {
         Ok((self, training))
     }
 
+    /// Which checkpoints were asked for; the configuration is what one that resumes must have in common with them.
+    pub fn checkpoints(&self, configuration: &str) -> Option<Checkpoints> {
+        let checkpoints = Checkpoints::new(self.checkpoints.as_ref()?).configuration(configuration);
+        Some(match self.every {
+            Some(steps) => checkpoints.every_steps(steps),
+            None => checkpoints.every_epochs(1),
+        })
+    }
+
     fn training(&self) -> anyhow::Result<Training> {
         let (epochs, optimizer, schedule, smoothing) = match (self.model, self.recipe) {
             (Network::Mlp, Recipe::Plain) => (5, Rule::Sgd, Course::Cosine, 0.0),
@@ -179,6 +197,15 @@ impl Training {
     /// The loss.
     pub fn make_loss(&self) -> CrossEntropy {
         CrossEntropy::new().label_smoothing(self.smoothing)
+    }
+
+    /// What must not change from a checkpoint to the training that goes on from it, in words. Most learning rates fall by how long the training is to be.
+    pub fn configuration(&self, model: &str) -> String {
+        let length = match self.schedule {
+            Course::Constant => String::new(),
+            Course::Cosine | Course::OneCycle => format!(" over {} epochs", self.epochs),
+        };
+        format!("{model}; {}; {}{length}", self.loss_name(), self.optimizer_name())
     }
 
     /// The loss in words.

@@ -1,11 +1,14 @@
 //! What the program says: lines for people, or JSON for programs.
 
 use std::io::{self, IsTerminal, Write};
+use std::path::Path;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use noyau::prelude::*;
+use noyau::train::Beginning;
 use serde_json::json;
 
+use crate::interrupt;
 use crate::options::{Options, Training};
 
 /// What is known before the training.
@@ -24,6 +27,14 @@ pub struct End<'a> {
     pub options: &'a Options,
     pub history: &'a History,
     pub evaluation: &'a Evaluation,
+}
+
+/// What is known when Ctrl-C has ended it.
+pub struct Halt<'a> {
+    pub options: &'a Options,
+    pub history: &'a History,
+    /// Where the weights are, if there is no checkpoint.
+    pub saved: Option<&'a Path>,
 }
 
 pub struct Report {
@@ -74,6 +85,7 @@ impl Report {
                 "momentum": training.momentum,
                 "seed": options.seed,
                 "loaded": options.load,
+                "checkpoints": options.checkpoints,
             }));
         }
         let size: Vec<String> = shape.iter().map(usize::to_string).collect();
@@ -103,6 +115,20 @@ impl Report {
             (false, false) => {}
         }
         self.line("");
+    }
+
+    /// Before the first step: says where a training that was resumed goes on.
+    pub fn begin(&mut self, beginning: &Beginning) {
+        let Some(resumed) = &beginning.history.resumed else { return };
+        if self.json {
+            let mut event = json!(resumed);
+            event["event"] = json!("resumed");
+            return self.line(event);
+        }
+        for fault in &resumed.passed_over {
+            self.line(format!("passed over  {fault}"));
+        }
+        self.line(format!("resumed {}, after step {}\n", resumed.file.display(), resumed.step));
     }
 
     pub fn progress(&mut self, progress: &Progress) {
@@ -189,6 +215,38 @@ impl Report {
             if let Some(file) = file {
                 self.line(format!("{what} in {}", file.display()));
             }
+        }
+    }
+
+    /// The training was stopped before its end.
+    pub fn halt(&mut self, halt: &Halt) {
+        let Halt { options, history, saved } = halt;
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+        let (step, epoch) = (history.steps, history.epochs.len() + 1);
+        let command = history.checkpoint.as_ref().map(|_| interrupt::command());
+        if self.json {
+            return self.line(json!({
+                "event": "stopped",
+                "step": step,
+                "epoch": epoch,
+                "checkpoint": history.checkpoint,
+                "saved": saved,
+                "resume": command,
+                "trace": options.trace,
+            }));
+        }
+        let place = format!("stopped after step {step}, in epoch {epoch} of {}", self.epochs);
+        match (command, saved) {
+            (Some(command), _) => self.line(format!("{place}; go on with: {command}")),
+            (None, Some(file)) => {
+                self.line(format!(
+                    "{place}; weights so far in {} (with --checkpoints DIR, --resume could go on from here)",
+                    file.display()
+                ));
+            }
+            (None, None) => self.line(place),
         }
     }
 

@@ -114,6 +114,8 @@ pub struct Resumed {
 pub struct History {
     /// One record an epoch.
     pub epochs: Vec<EpochRecord>,
+    /// Steps done, over all epochs and all runs of the training.
+    pub steps: u64,
     /// Kernel launches of one training step.
     pub launches_per_step: usize,
     /// Why it ended before its last epoch, if it did.

@@ -179,6 +179,7 @@ impl<'r, 'f> Run<'r, 'f> {
         while self.epoch < self.fit.epochs && self.history.stopped.is_none() {
             self.run_epoch().await?;
         }
+        self.history.steps = self.step();
         if self.history.stopped.is_some() || self.epoch > 0 {
             self.save_last().await?;
         }
