@@ -292,6 +292,57 @@ fn callbacks_change_the_rate_stop_and_bring_weights_back() {
 }
 
 #[test]
+fn logs_of_a_resumed_training_have_each_epoch_once() {
+    let data = bytes();
+    let folder = tempfile::tempdir().unwrap();
+    let [csv, lines, board] = ["log.csv", "log.jsonl", "events.out.tfevents.noyau"].map(|name| folder.path().join(name));
+    let run = |resume: bool| {
+        let fit = fit(EPOCHS)
+            .validate(&data)
+            .checkpoint(Checkpoints::new(folder.path()).every_steps(1).keep_last(usize::MAX))
+            .resume(resume)
+            .callback(CsvLog::new(&csv))
+            .callback(JsonLines::new(&lines))
+            .callback(TensorBoard::new(folder.path()));
+        trainer(&Device::cpu()).fit(&data, fit).unwrap()
+    };
+    let history = run(false);
+    let check = |history: &History, what: &str| {
+        let text = fs::read_to_string(&lines).unwrap();
+        let records: Vec<EpochRecord> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert_eq!(records, history.epochs, "{what}");
+        let text = fs::read_to_string(&csv).unwrap();
+        let rows: Vec<(usize, f64)> = text
+            .lines()
+            .skip(1)
+            .map(|line| line.split_once(',').unwrap())
+            .map(|(epoch, rest)| (epoch.parse().unwrap(), rest.split_once(',').unwrap().0.parse().unwrap()))
+            .collect();
+        assert_eq!(rows, history.epochs.iter().map(|e| (e.epoch, e.train_loss)).collect::<Vec<_>>(), "{what}");
+        // Records of scalars are all of one length, after that of the version.
+        assert_eq!(fs::metadata(&board).unwrap().len() as usize, 16 + 24 + EPOCHS * board_row(), "{what}");
+    };
+    check(&history, "never interrupted");
+    check(&run(true), "resumed at the end");
+    // Within the third epoch, at the end of the second, within the first.
+    for step in [2 * STEPS + 3, 2 * STEPS, 1] {
+        forget_after(folder.path(), step);
+        check(&run(true), &format!("resumed after step {step}"));
+    }
+    fs::remove_file(&csv).unwrap();
+    fs::write(&lines, &fs::read(&lines).unwrap()[..100]).unwrap();
+    fs::write(&board, &fs::read(&board).unwrap()[..100]).unwrap();
+    forget_after(folder.path(), 2 * STEPS + 3);
+    check(&run(true), "logs that were lost");
+}
+
+/// Bytes of an epoch in an event file: frame, time, step, summary; in it for each figure its frame, tag and value.
+fn board_row() -> usize {
+    let values: usize = EpochRecord::METRICS.iter().map(|name| 2 + 2 + name.len() + 5).sum();
+    16 + 9 + 2 + 1 + (1 + usize::from(values >= 128)) + values
+}
+
+#[test]
 fn a_split_keeps_samples_out() {
     let history = trainer(&Device::cpu()).fit(&bytes(), fit(2).validation_split(0.2)).unwrap();
     assert!(history.last().unwrap().test_loss.is_some());

@@ -8,11 +8,12 @@ use super::log_file::LogFile;
 use super::{Beginning, Callback, Control};
 use crate::history::{EpochRecord, History};
 
-/// Writes each epoch's figures as a row of a CSV file: a header with the names of [`EpochRecord`]'s fields, numbers in as many digits as bring them back
-/// exactly, an empty cell where there is no figure.
+/// Writes each epoch's figures as a row of a CSV file: a header with the names of [`EpochRecord`]'s fields, numbers in as many digits as
+/// bring them back exactly, an empty cell where there is no figure.
 ///
-/// A training that begins anew writes over its log of before. One that is resumed goes on with it: rows of epochs after the checkpoint are cut off, rows that
-/// are missing are put in. The folder is made if there is none; a file that is no such log is refused before the first step.
+/// A training that begins anew writes over its log of before. One that is resumed goes on with it: rows of epochs after the checkpoint are
+/// cut off, rows that are missing are put in. The folder is made if there is none; a file that is no such log is refused before the first
+/// step.
 ///
 /// ```
 /// # use noyau_train::{CsvLog, Fit};
@@ -141,9 +142,9 @@ mod tests {
         }
         assert_eq!(fs::read_to_string(&path).unwrap(), "name,age\nAda,36\n");
         let fault = begin(&mut CsvLog::new(folder.path())).unwrap_err().to_string();
-        assert!(fault.contains("give CsvLog a file that"), "{fault}");
+        assert!(fault.contains("give CsvLog a path that"), "{fault}");
         let fault = begin(&mut CsvLog::new(path.join("log.csv"))).unwrap_err().to_string();
-        assert!(fault.contains("give CsvLog a file that"), "{fault}");
+        assert!(fault.contains("give CsvLog a path that"), "{fault}");
         let fault = CsvLog::new("x").on_epoch(&record(1, 1.0), &mut Control::new(0.1)).unwrap_err().to_string();
         assert!(fault.contains("CsvLog: no training has begun"), "{fault}");
     }

@@ -10,8 +10,9 @@ use crate::history::{EpochRecord, History};
 
 /// Writes each epoch's figures as a line of JSON: [`EpochRecord`] as serde gives it, null where there is no figure.
 ///
-/// A training that begins anew writes over its log of before. One that is resumed goes on with it: lines of epochs after the checkpoint are cut off, lines
-/// that are missing are put in. The folder is made if there is none; a file that is no such log is refused before the first step.
+/// A training that begins anew writes over its log of before. One that is resumed goes on with it: lines of epochs after the checkpoint are
+/// cut off, lines that are missing are put in. The folder is made if there is none; a file that is no such log is refused before the first
+/// step.
 ///
 /// ```
 /// # use noyau_train::{Fit, JsonLines};

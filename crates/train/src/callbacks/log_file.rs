@@ -36,13 +36,13 @@ impl LogFile {
         match fs::read(&self.path) {
             Ok(bytes) => Ok(bytes),
             Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
-            Err(e) => Err(self.fault("read", &e, &format!("give {} a file that it can read and write", self.who))),
+            Err(e) => Err(self.fault("read", &e, &format!("give {} a path that it can read and write", self.who))),
         }
     }
 
     /// Opens the file, keeps its first so many bytes and goes on with others. Makes its folder if there is none.
     pub fn begin(&mut self, kept: usize, then: &[u8]) -> Result<()> {
-        self.file = Some(self.open(kept).map_err(|e| self.fault("write", &e, &format!("give {} a file that can be written", self.who)))?);
+        self.file = Some(self.open(kept).map_err(|e| self.fault("write", &e, &format!("give {} a path that can be written", self.who)))?);
         self.append(then)
     }
 
@@ -72,8 +72,8 @@ impl LogFile {
 
     /// Begins a log of text, made of a header and a line an epoch; `mark` is what such a log begins with, whatever the training.
     ///
-    /// The file becomes what it would be had the training never been interrupted: the same bytes, as a checkpoint keeps figures to the last bit. What it
-    /// has of these already is not touched, so that being killed here loses nothing.
+    /// The file becomes what it would be had the training never been interrupted: the same bytes, as a checkpoint keeps figures to the last
+    /// bit. What it has of these already is not touched, so that being killed here loses nothing.
     pub fn begin_text(
         &mut self,
         beginning: &Beginning<'_>,

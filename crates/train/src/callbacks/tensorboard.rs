@@ -1,7 +1,8 @@
 //! A log as TensorBoard's event file.
 //!
-//! The file is a row of records (TFRecord: tensorflow/core/lib/io/record_writer.h), each a length, its checksum, a message and its checksum; a message is a
-//! protocol buffer `Event` (tensorflow/core/util/event.proto, summary.proto). The few fields that scalars take are written here by hand.
+//! The file is a row of records (TFRecord: tensorflow/core/lib/io/record_writer.h), each a length, its checksum, a message and its
+//! checksum; a message is a protocol buffer `Event` (tensorflow/core/util/event.proto, summary.proto). The few fields that scalars take are
+//! written here by hand.
 
 use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -14,9 +15,9 @@ use crate::history::{EpochRecord, History};
 
 /// Writes each epoch's figures as scalars for TensorBoard, under the names that [`EpochRecord::METRICS`] lists, at the epoch's number.
 ///
-/// The folder gets one file, `events.out.tfevents.noyau`; `tensorboard --logdir` takes the folder or one above it, in which case each folder is a curve. A
-/// training that begins anew writes over its file of before (reload a TensorBoard that shows it). One that is resumed goes on with it: epochs after the
-/// checkpoint are cut off, epochs that are missing are put in.
+/// The folder gets one file, `events.out.tfevents.noyau`; `tensorboard --logdir` takes the folder or one above it, in which case each
+/// folder is a curve. A training that begins anew writes over its file of before (reload a TensorBoard that shows it). One that is resumed
+/// goes on with it: epochs after the checkpoint are cut off, epochs that are missing are put in.
 ///
 /// ```
 /// # use noyau_train::{Fit, TensorBoard};
@@ -108,8 +109,9 @@ fn framed(bytes: &[u8]) -> Option<&[u8]> {
     (u32::from_le_bytes(*check) == masked(crc32c(message))).then_some(message)
 }
 
-// Event: double wall_time = 1; int64 step = 2; string file_version = 3; Summary summary = 5. Summary: repeated Value value = 1. Value: string tag = 1;
-// float simple_value = 2. A field begins with its number times 8, and how it is written: 0 in groups of 7 bits, 1 in 8 bytes, 2 with its length, 5 in 4.
+// Event: double wall_time = 1; int64 step = 2; string file_version = 3; Summary summary = 5. Summary: repeated Value value = 1. Value:
+// string tag = 1; float simple_value = 2. A field begins with its number times 8, and how it is written: 0 in groups of 7 bits, 1 in 8
+// bytes, 2 with its length, 5 in 4.
 
 fn version() -> Vec<u8> {
     let mut event = time();
@@ -236,8 +238,11 @@ mod tests {
         fields
     }
 
-    /// Wall time, step and scalars of the events after the first.
-    fn events(path: &std::path::Path) -> Vec<(f64, u64, Vec<(String, f32)>)> {
+    /// Wall time, step and scalars.
+    type Event = (f64, u64, Vec<(String, f32)>);
+
+    /// The events after the first.
+    fn events(path: &std::path::Path) -> Vec<Event> {
         let bytes = fs::read(path).unwrap();
         let (mut at, mut events) = (0, Vec::new());
         while at < bytes.len() {
@@ -327,7 +332,7 @@ mod tests {
             board.on_epoch(&records[3], &mut Control::new(0.1)).unwrap();
             let found = events(&path);
             assert_eq!(found[..kept], all[..kept]);
-            let figures = |events: &[(f64, u64, Vec<(String, f32)>)]| -> Vec<_> { events.iter().map(|e| (e.1, e.2.clone())).collect() };
+            let figures = |events: &[Event]| -> Vec<_> { events.iter().map(|e| (e.1, e.2.clone())).collect() };
             assert_eq!(figures(&found), figures(&all), "of {} bytes", before.len());
             let times = found.iter().zip(&all).filter(|(f, a)| f.0 == a.0).count();
             assert_eq!(times, kept, "times that were kept, of {} bytes", before.len());
@@ -338,6 +343,6 @@ mod tests {
     fn a_folder_that_it_cannot_have() {
         let file = tempfile::NamedTempFile::new().unwrap();
         let fault = begin(&mut TensorBoard::new(file.path())).unwrap_err().to_string();
-        assert!(fault.contains("cannot write") && fault.contains("give TensorBoard a file that can be written"), "{fault}");
+        assert!(fault.contains("cannot write") && fault.contains("give TensorBoard a path that can be written"), "{fault}");
     }
 }
