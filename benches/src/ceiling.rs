@@ -1,5 +1,5 @@
-//! What a device can do at most, measured without noyau. The only unsafe code outside of the CPU's and the GPU's rooms: vector instructions by name, and fixed
-//! shaders without bounds checks, as noyau's own run.
+//! What a device can do at most, measured without noyau. The only unsafe code of programs outside of the CPU's and the GPU's rooms: vector instructions by
+//! name, and fixed shaders without bounds checks, as noyau's own run.
 
 mod cpu;
 mod gpu;
