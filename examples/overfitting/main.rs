@@ -27,7 +27,7 @@ struct Options {
     #[arg(long, default_value = "auto")]
     device: DeviceChoice,
     /// How often to go through the training images
-    #[arg(long, default_value_t = 15)]
+    #[arg(long, default_value_t = 40)]
     epochs: usize,
     /// Images to learn from
     #[arg(long, default_value_t = 1000)]
@@ -46,7 +46,7 @@ struct Options {
 /// Test images that are looked at after each epoch.
 const TEST: usize = 2000;
 /// Epochs without a better result after which training is stopped early.
-const PATIENCE: usize = 4;
+const PATIENCE: usize = 6;
 
 /// What keeps a network from learning by heart.
 #[derive(Clone, Copy, PartialEq)]
@@ -55,6 +55,7 @@ enum Remedy {
     L1,
     L2,
     Dropout,
+    EarlyStopping,
     Augmentation,
 }
 
@@ -71,21 +72,6 @@ impl Trained {
     fn best(&self) -> (usize, f64) {
         let better = |best: (usize, f64), (i, &value): (usize, &f64)| if value > best.1 { (i + 1, value) } else { best };
         self.test.iter().enumerate().fold((0, 0.0), better)
-    }
-
-    /// The same training, stopped once the result has not risen for some epochs.
-    fn stopped(&self, patience: usize) -> Trained {
-        let mut best = (0, 0.0);
-        let mut end = self.test.len();
-        for (i, &value) in self.test.iter().enumerate() {
-            if value > best.1 {
-                best = (i, value);
-            } else if i - best.0 >= patience {
-                end = i + 1;
-                break;
-            }
-        }
-        Trained { title: "Early stopping", train: self.train[..end].to_vec(), test: self.test[..end].to_vec() }
     }
 }
 
@@ -109,6 +95,7 @@ fn run(options: Options) -> anyhow::Result<()> {
         (Remedy::L1, "L1 penalty"),
         (Remedy::L2, "L2 penalty"),
         (Remedy::Dropout, "Dropout"),
+        (Remedy::EarlyStopping, "Early stopping"),
         (Remedy::Augmentation, "Augmentation"),
     ];
     let mut all = Vec::new();
@@ -117,10 +104,6 @@ fn run(options: Options) -> anyhow::Result<()> {
         line(&trained)?;
         all.push(trained);
     }
-    // Training is the same each time, so the stopped one is the beginning of the first.
-    let stopped = all[0].stopped(PATIENCE);
-    line(&stopped)?;
-    all.insert(4, stopped);
 
     explain(&all)?;
     draw(&options, &all)?;
@@ -197,15 +180,25 @@ fn learn(
         }
     };
     let mut trainer = Trainer::new(device.clone(), net).loss(loss).optimizer(Adam::new(1e-3)).seed(options.seed);
-    let history = trainer.fit(train, Fit::epochs(options.epochs).batch_size(50).validate(test))?;
+    let mut fit = Fit::epochs(options.epochs).batch_size(50).validate(test);
+    if remedy == Remedy::EarlyStopping {
+        fit = fit.callback(EarlyStopping::new("test_accuracy").patience(PATIENCE));
+    }
+    let history = trainer.fit(train, fit)?;
     let of = |part: fn(&EpochRecord) -> Option<f64>| history.epochs.iter().filter_map(part).collect();
     Ok(Trained { title, train: of(|e| e.train_accuracy), test: of(|e| e.test_accuracy) })
 }
 
 fn draw(options: &Options, all: &[Trained]) -> anyhow::Result<()> {
+    // The same axes for all, high enough that the distances are seen: the first epochs may lie below.
+    let low = all.iter().map(|t| t.best().1).fold(1.0, f64::min);
+    let low = ((low * 10.0 - 1.0).floor() / 10.0).max(0.0);
     chart::save(&options.picture, (1200, 780), |area| {
-        chart::text(area, "One network, few images, six ways to train it: accuracy by epoch", (20, 12), 22, &INK)?;
-        let words = format!("{} images to learn from, {TEST} others to test with; the circle is the best test result", options.images);
+        chart::text(area, "Overfitting: accuracy on the images that a network learns from, and on others", (20, 12), 22, &INK)?;
+        let words = format!(
+            "{} images to learn from, {TEST} others to test with; circle: best test result; what lies below the axis is not drawn",
+            options.images
+        );
         chart::text(area, &words, (20, 42), 15, &GREY)?;
         let (_, panels) = area.split_vertically(68);
         for (panel, trained) in panels.split_evenly((2, 3)).iter().zip(all) {
@@ -215,7 +208,7 @@ fn draw(options: &Options, all: &[Trained]) -> anyhow::Result<()> {
                 .margin_right(18)
                 .x_label_area_size(38)
                 .y_label_area_size(56)
-                .build_cartesian_2d(0f64..options.epochs as f64, 0.7..1.005)?;
+                .build_cartesian_2d(0f64..options.epochs as f64, low..1.005)?;
             chart::text(panel, trained.title, (16, 8), 17, &INK)?;
             chart
                 .configure_mesh()
@@ -234,7 +227,7 @@ fn draw(options: &Options, all: &[Trained]) -> anyhow::Result<()> {
                 Curve { name: "test", color: ORANGE, values: trained.test.clone() },
             ] {
                 let color = curve.color;
-                let points = (1..).map(f64::from).zip(curve.values).filter(|(_, value)| *value >= 0.7);
+                let points = (1..).map(f64::from).zip(curve.values).filter(|(_, value)| *value >= low);
                 chart
                     .draw_series(LineSeries::new(points, color.stroke_width(2)))?
                     .label(curve.name)
@@ -244,7 +237,7 @@ fn draw(options: &Options, all: &[Trained]) -> anyhow::Result<()> {
             chart.draw_series([Circle::new(place, 5, ORANGE.filled())])?;
             let label = format!("{:.1} %", best * 100.0);
             let left = if epoch as f64 > options.epochs as f64 * 0.75 { -58 } else { -10 };
-            chart.draw_series([EmptyElement::at(place) + Text::new(label, (left, 10), ("sans-serif", 14).into_font().color(&INK))])?;
+            chart.draw_series([EmptyElement::at(place) + Text::new(label, (left, -24), ("sans-serif", 14).into_font().color(&INK))])?;
             chart
                 .configure_series_labels()
                 .position(SeriesLabelPosition::LowerRight)
