@@ -36,8 +36,8 @@ pub use layers::{
     Unflatten, Upsample, ZeroPad1d, ZeroPad2d, scaled_dot_product_attention,
 };
 pub use loss::{
-    CrossEntropy, HuberLoss, Loss, bce_with_logits, class_weights, cross_entropy, hinge_loss, huber_loss, l1_loss, l1_penalty, l2_penalty, mse_loss,
-    nll_loss,
+    CrossEntropy, HuberLoss, Loss, bce_with_logits, class_weights, cross_entropy, hinge_loss, huber_loss, l1_loss, l1_penalty, l2_penalty,
+    mse_loss, nll_loss,
 };
 pub use mixed::LossScaler;
 pub use module::{Mode, Module, named, named_buffers};

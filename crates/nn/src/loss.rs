@@ -10,8 +10,8 @@ mod regression;
 mod weights;
 
 pub use classification::{bce_with_logits, hinge_loss, nll_loss};
-pub(crate) use cross_entropy::{class_rows, pick};
 pub use cross_entropy::{CrossEntropy, cross_entropy};
+pub(crate) use cross_entropy::{class_rows, pick};
 pub use penalty::{l1_penalty, l2_penalty};
 pub use regression::{HuberLoss, huber_loss, l1_loss, mse_loss};
 pub use weights::class_weights;

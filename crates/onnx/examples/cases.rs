@@ -122,7 +122,7 @@ fn set(model: &Model, folder: &Path) -> Result<(), String> {
         for (place, (&a, &b)) in got.iter().zip(&wanted).enumerate() {
             let same = a == b || (a.is_nan() && b.is_nan()) || (a - b).abs() <= ABSOLUTE + RELATIVE * b.abs();
             if !same {
-                return Err(format!("result {i} is {a} at {place}, expected {b}"));
+                return Err(format!("result {i} is {a:e} at {place}, expected {b:e}"));
             }
         }
     }
@@ -197,6 +197,9 @@ fn array(tensor: &TensorProto) -> Result<Array, String> {
         DType::U32 if v >= 0.0 && v <= f64::from(u32::MAX) => Ok(v as u32),
         DType::I32 if v.abs() <= f64::from(i32::MAX) => Ok(v as i32 as u32),
         DType::U32 | DType::I32 => Err(format!("the input {v} is beyond 32 bits, which is not supported")),
+        _ if v.is_finite() && v.abs() > f64::from(f32::MAX) => {
+            Err(format!("the input {v:e} is beyond f32; doubles are not supported as such"))
+        }
         _ => Ok((v as f32).to_bits()),
     };
     let words = all.into_iter().map(word).collect::<Result<Vec<u32>, String>>()?;

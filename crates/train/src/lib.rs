@@ -35,14 +35,14 @@ pub use device::{Device, DeviceChoice};
 pub use finder::{LrCurve, LrFinder};
 pub use fit::{Fit, StopFlag};
 pub use history::{EpochRecord, Evaluation, History, Progress, Resumed, Stopped};
+pub use memory_use::MemoryUse;
 pub use noyau_gpu::{AdapterInfo, DeviceKind, HostCost, Measure};
 #[doc(hidden)]
 pub use noyau_gpu::{Fault, Point};
-pub use memory_use::MemoryUse;
 pub use session::{Session, Spec, Step};
 pub use step::{CompiledStep, Timing};
 pub use summary::{Layer, Summary, summary, summary_of};
 pub use trainer::Trainer;
+pub use weights::{LoadReport, Mismatch, Weights, save_weights_async, weights_to_bytes_async};
 #[cfg(not(target_arch = "wasm32"))]
 pub use weights::{load_weights, save_weights};
-pub use weights::{LoadReport, Mismatch, Weights, save_weights_async, weights_to_bytes_async};

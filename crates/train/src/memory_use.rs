@@ -94,8 +94,7 @@ impl MemoryUse {
 
     /// The figures in one line, for messages.
     pub(crate) fn in_words(&self) -> String {
-        let [total, states, optimizer, activations] =
-            [self.total(), self.states, self.optimizer, self.activations].map(bytes_in_words);
+        let [total, states, optimizer, activations] = [self.total(), self.states, self.optimizer, self.activations].map(bytes_in_words);
         let arguments = bytes_in_words(self.inputs.saturating_add(self.constants).saturating_add(self.overhead));
         let largest: Vec<String> = self.largest.iter().take(3).map(|(name, bytes)| format!("{name}: {}", bytes_in_words(*bytes))).collect();
         format!(
