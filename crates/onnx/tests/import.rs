@@ -73,7 +73,7 @@ fn what_comes_back_can_be_trained() {
     let params: Vec<Param> = read.parameters().into_iter().map(|(_, param)| param).collect();
     let mut step = session
         .compile([Spec::f32([4, 6])], |[x]| {
-            let loss = -read.forward(&x, &Mode::train()).narrow(1, 0, 1).log().mean(&[]);
+            let loss = -read.forward(&x, &Mode::train()).slice(1, 0..1).log().mean();
             let gradients = grad(&loss, &params.iter().map(Param::tensor).collect::<Vec<_>>());
             Step::returns(&loss).updates(params.iter().zip(&gradients).map(|(p, g)| (p.clone(), p.tensor() - g * 0.1)))
         })
