@@ -196,7 +196,7 @@ impl Session {
     fn check_size(&self, state: &State) -> Result<()> {
         let device = &self.inner.device;
         let most = device.limits().max_buffer_bytes;
-        let bytes = state.shape().checked_numel().and_then(|n| n.checked_mul(state.dtype().size()));
+        let bytes = bytes_of(state);
         let what = format!("`{}` of {}{}", state.name(), state.dtype(), state.shape());
         let refused = match bytes {
             Some(bytes) if bytes <= most => Room::refuse_value(|| device.room(), &what, bytes as u64),
@@ -267,9 +267,10 @@ impl Session {
         Ok(MemoryUse::of_plan(&self.plan(&trace_step(arguments, step)?, options)?, &options.limits))
     }
 
-    /// Sizes that cannot be are refused first: planning counts with them.
+    /// Sizes that cannot be counted are refused first: planning counts with them.
     fn plan(&self, graph: &Graph, options: Options) -> Result<Plan> {
-        states_of(graph).iter().try_for_each(|state| self.check_size(state))?;
+        let endless = |state: &Arc<State>| bytes_of(state).is_none();
+        states_of(graph).iter().filter(|state| endless(state)).try_for_each(|state| self.check_size(state))?;
         compile(graph, options)
     }
 
@@ -402,6 +403,11 @@ fn states_of(graph: &Graph) -> Vec<Arc<State>> {
         _ => None,
     });
     read.chain(graph.updates.iter().map(|(state, _)| state)).filter(|state| seen.insert(state.id())).cloned().collect()
+}
+
+/// How many bytes a state's value has, if they can be counted.
+fn bytes_of(state: &State) -> Option<usize> {
+    state.shape().checked_numel().and_then(|n| n.checked_mul(state.dtype().size()))
 }
 
 /// One well-mixed number of two (the finaliser of SplitMix64: Steele, Lea, Flood, "Fast splittable pseudorandom number generators", 2014).
