@@ -24,11 +24,7 @@ const HEADER: &str = "checkpoint";
 
 /// Writes named states, in one piece or not at all.
 pub(crate) async fn save(session: &Session, states: &[(String, Param)], path: &Path) -> Result<()> {
-    let mut tensors = Vec::with_capacity(states.len());
-    for (name, param) in states {
-        tensors.push((name.clone(), session.get_async(param).await?));
-    }
-    safetensors::save(path, &tensors, &metadata())
+    safetensors::save(path, &session.values(states.iter().cloned()).await?, &metadata())
 }
 
 /// Sets all named states from a file, or none; returns what else the file holds.
@@ -56,11 +52,9 @@ pub(crate) async fn load(session: &Session, states: &[(String, Param)], path: &P
             );
             return Err(Error::data(path, message));
         }
-        values.push(value);
+        values.push((param.clone(), value));
     }
-    for ((_, param), value) in states.iter().zip(&values) {
-        session.set_async(param, value).await?;
-    }
+    session.set_all(&values).await?;
     found.retain(|name, _| !name.starts_with(TRAINING));
     Ok(found)
 }

@@ -18,19 +18,8 @@ pub(crate) struct Snapshot {
 impl Snapshot {
     /// Reads all states of a session but copies of data sets, which do not change.
     pub async fn take(session: &Session) -> Result<Snapshot> {
-        let mut values = Vec::new();
-        for param in session.known_states().into_iter().filter(|p| !p.name().starts_with("data.")) {
-            let value = session.get_async(&param).await?;
-            values.push((param, value));
-        }
-        Ok(Snapshot { values })
-    }
-
-    async fn restore(&self, session: &Session) -> Result<()> {
-        for (param, value) in &self.values {
-            session.set_async(param, value).await?;
-        }
-        Ok(())
+        let states = session.known_states().into_iter().filter(|p| !p.name().starts_with("data."));
+        Ok(Snapshot { values: session.values(states.map(|param| (param.clone(), param))).await? })
     }
 }
 
@@ -57,7 +46,7 @@ async fn find(
     (epoch, first): (usize, usize),
     parts: impl Fn(usize) -> (Vec<Spec>, Step),
 ) -> Result<String> {
-    start.restore(session).await?;
+    session.set_all(&start.values).await?;
     let mut batches = feed.epoch(session, epoch as u64 - 1, first).await?;
     let mut step_number = first;
     let mut before = Snapshot::take(session).await?;
@@ -82,7 +71,7 @@ async fn find(
                 Some((param, _)) if loss.is_finite() => format!("`{}` became NaN or infinite", param.name()),
                 _ => format!("the loss became {loss}"),
             };
-            before.restore(session).await?;
+            session.set_all(&before.values).await?;
             let (arguments, step) = parts(size);
             let mut step = session.load_checked(&arguments, step, Checks { finite: true, ..Checks::default() }).await?;
             let cause = match parcel.launch(&mut step).await {

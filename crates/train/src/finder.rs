@@ -121,10 +121,8 @@ impl LrFinder {
 async fn copies(trainer: &mut Trainer) -> Result<Session> {
     let from = trainer.session_async().await?;
     let session = Session::with_seed(from.device().clone(), trainer.seed);
-    for (_, param) in trainer.model_states() {
-        let value = from.get_async(&param).await?;
-        session.set_async(&param, &value).await?;
-    }
+    let states = trainer.model_states().into_iter().map(|(_, param)| (param.clone(), param));
+    session.set_all(&from.values(states).await?).await?;
     Ok(session)
 }
 

@@ -74,9 +74,7 @@ impl Run<'_, '_> {
         if found.tensors.contains_key(&draws) {
             values.extend(found.values(&[(draws, rng_step().clone())])?);
         }
-        for (param, value) in &values {
-            self.session.set_async(param, value).await?;
-        }
+        self.session.set_all(&values).await?;
         let header = &found.header;
         (self.epoch, self.number) = (header.epoch, header.batch);
         self.watch = Watch::at(self.samples(), header.timed_samples.min(self.samples()), header.seconds);
@@ -154,11 +152,7 @@ impl Run<'_, '_> {
             self.session.set_async(&factor, &Array::full(factor.shape(), Scalar::Float(next))).await?;
         }
         if control.keep {
-            let mut kept = Vec::new();
-            for (name, param) in self.trainer.model_states() {
-                kept.push((name, self.session.get_async(&param).await?));
-            }
-            self.kept[at] = kept;
+            self.kept[at] = self.session.values(self.trainer.model_states()).await?;
         }
         if control.put_back {
             for (name, param) in self.trainer.model_states() {
@@ -225,11 +219,7 @@ impl Run<'_, '_> {
         if self.session.known_states().iter().any(|known| known.state().id() == rng_step().state().id()) {
             states.push((format!("{TRAINING}rng.step"), rng_step().clone()));
         }
-        let mut tensors = Vec::with_capacity(states.len());
-        for (name, param) in states {
-            let value = self.session.get_async(&param).await?;
-            tensors.push((name, value));
-        }
+        let mut tensors = self.session.values(states).await?;
         let mut callbacks = Vec::new();
         for (at, (callback, kept)) in self.fit.callbacks.iter().zip(&self.kept).enumerate() {
             let weights = (!kept.is_empty()).then_some(at);

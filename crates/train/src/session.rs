@@ -230,6 +230,23 @@ impl Session {
         self.inner.device.write(&memory, value)
     }
 
+    /// The values of states, each beside what it goes by.
+    pub(crate) async fn values<T>(&self, states: impl IntoIterator<Item = (T, Param)>) -> Result<Vec<(T, Array)>> {
+        let mut values = Vec::new();
+        for (name, param) in states {
+            values.push((name, self.get_async(&param).await?));
+        }
+        Ok(values)
+    }
+
+    /// Gives states other values, as [`Session::set_async`] does.
+    pub(crate) async fn set_all(&self, values: &[(Param, Array)]) -> Result<()> {
+        for (param, value) in values {
+            self.set_async(param, value).await?;
+        }
+        Ok(())
+    }
+
     fn memory_of(&self, state: &Arc<State>) -> Result<Memory> {
         let found = self.states().memory.get(&state.id()).cloned();
         found.ok_or_else(|| Error::Internal(format!("the state `{}` has no memory", state.name())))

@@ -147,7 +147,7 @@ impl Weights {
     /// made no sense; when nothing at all fits. And what setting a state may give.
     pub async fn load_async(&self, session: &Session, model: &dyn Module) -> Result<LoadReport> {
         let placed = self.place(&states(model))?;
-        placed.set(session).await?;
+        session.set_all(&placed.values).await?;
         Ok(placed.report)
     }
 
@@ -206,15 +206,6 @@ impl Weights {
         let all = |prefix: &&str| self.tensors.keys().all(|name| name.starts_with(prefix));
         let helps = |prefix: &&str| report.missing.iter().any(|name| self.tensors.contains_key(&format!("{prefix}{name}")));
         ends.take_while(all).find(helps).map(str::to_string)
-    }
-}
-
-impl Placed {
-    async fn set(&self, session: &Session) -> Result<()> {
-        for (param, value) in &self.values {
-            session.set_async(param, value).await?;
-        }
-        Ok(())
     }
 }
 
@@ -280,15 +271,6 @@ fn states(model: &dyn Module) -> Vec<(String, Param)> {
     [model.parameters(), model.buffers()].concat()
 }
 
-/// A model's values on a session, by name.
-async fn read(session: &Session, model: &dyn Module) -> Result<Vec<(String, Array)>> {
-    let mut tensors = Vec::new();
-    for (name, param) in states(model) {
-        tensors.push((name, session.get_async(&param).await?));
-    }
-    Ok(tensors)
-}
-
 /// Writes a model's parameters and buffers, and nothing else, to a safetensors file that PyTorch loads with `strict=True` into a model of the same layers: see
 /// `noyau_formats::torch`.
 ///
@@ -296,7 +278,7 @@ async fn read(session: &Session, model: &dyn Module) -> Result<Vec<(String, Arra
 ///
 /// As `noyau_formats::torch::save`, and when a state cannot be read.
 pub async fn save_weights_async(session: &Session, model: &dyn Module, path: impl AsRef<Path>) -> Result<()> {
-    torch::save(path, &read(session, model).await?)
+    torch::save(path, &session.values(states(model)).await?)
 }
 
 /// [`save_weights_async`] to bytes in memory.
@@ -305,7 +287,7 @@ pub async fn save_weights_async(session: &Session, model: &dyn Module, path: imp
 ///
 /// As [`save_weights_async`].
 pub async fn weights_to_bytes_async(session: &Session, model: &dyn Module) -> Result<Vec<u8>> {
-    torch::to_bytes(&read(session, model).await?)
+    torch::to_bytes(&session.values(states(model)).await?)
 }
 
 /// Loads a model's parameters and buffers from a safetensors file, which must hold exactly them: [`Weights`] with its defaults.
