@@ -1,0 +1,457 @@
+//! What a visitor chooses, and the address that holds it.
+
+use std::fmt::Write;
+use std::str::FromStr;
+
+use noyau_data::Points;
+use noyau_tensor::{Error, Result};
+
+use crate::cloud::Own;
+
+/// Defines an enum whose values have names, as addresses and the page write them.
+macro_rules! named {
+    ($(#[$about:meta])* $name:ident, $what:literal: $($(#[$doc:meta])* $value:ident = $text:literal),+ $(,)?) => {
+        $(#[$about])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum $name {
+            $($(#[$doc])* $value,)+
+        }
+
+        impl $name {
+            /// All of them.
+            pub const ALL: &[$name] = &[$($name::$value),+];
+
+            /// The name in addresses.
+            pub fn name(self) -> &'static str {
+                match self {
+                    $($name::$value => $text,)+
+                }
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = Error;
+
+            fn from_str(text: &str) -> Result<$name> {
+                $name::ALL.iter().copied().find(|v| v.name() == text).ok_or_else(|| {
+                    let names: Vec<&str> = $name::ALL.iter().map(|v| v.name()).collect();
+                    Error::argument($what, format!("{text:?} is none of {}", names.join(", ")))
+                })
+            }
+        }
+    };
+}
+
+named! {
+    /// What to learn from.
+    Data, "data":
+    /// A disc in a ring.
+    Circle = "circle",
+    /// Four squares.
+    Xor = "xor",
+    /// Two round clouds.
+    Gaussians = "gaussians",
+    /// Two spiral arms.
+    Spiral = "spiral",
+    /// Regression: a slope.
+    Plane = "plane",
+    /// Regression: six cones.
+    MultiGaussian = "multi-gaussian",
+    /// The visitor's own points.
+    Own = "own",
+}
+
+impl Data {
+    /// The cloud of points of this name, if it is not the visitor's own.
+    pub fn points(self) -> Option<Points> {
+        match self {
+            Data::Circle => Some(Points::Circle),
+            Data::Xor => Some(Points::Xor),
+            Data::Gaussians => Some(Points::Gaussians),
+            Data::Spiral => Some(Points::Spiral),
+            Data::Plane => Some(Points::Plane),
+            Data::MultiGaussian => Some(Points::MultiGaussian),
+            Data::Own => None,
+        }
+    }
+}
+
+named! {
+    /// Something that the network gets to see of a point.
+    Feature, "features":
+    /// The first coordinate.
+    X1 = "x1",
+    /// The second.
+    X2 = "x2",
+    /// The first, squared.
+    X1Squared = "x1sq",
+    /// The second, squared.
+    X2Squared = "x2sq",
+    /// Their product.
+    Product = "x1x2",
+    /// The first one's sine.
+    SinX1 = "sinx1",
+    /// The second one's sine.
+    SinX2 = "sinx2",
+}
+
+named! {
+    /// What a neuron makes of its sum.
+    Activation, "activation":
+    /// Hyperbolic tangent.
+    Tanh = "tanh",
+    /// The positive part.
+    Relu = "relu",
+    /// 0 to 1, smoothly.
+    Sigmoid = "sigmoid",
+    /// The sum as it is.
+    Linear = "linear",
+    /// -1 or 1: the first neuron of history, through which no gradient flows.
+    Sign = "sign",
+    /// The positive part, and a tenth of a tenth of the negative.
+    LeakyRelu = "leaky-relu",
+    /// Gaussian error linear unit.
+    Gelu = "gelu",
+}
+
+named! {
+    /// How the weights go downhill.
+    Rule, "optimizer":
+    /// A step down the gradient.
+    Sgd = "sgd",
+    /// With nine tenths of the step before.
+    Momentum = "momentum",
+    /// Momentum that looks ahead.
+    Nesterov = "nesterov",
+    /// A rate for each weight.
+    Adam = "adam",
+}
+
+named! {
+    /// What is made small.
+    Cost, "loss":
+    /// Half the squared difference, as TensorFlow Playground has it.
+    Squared = "squared",
+    /// Minus the logarithm of the right class's probability; for classes only.
+    CrossEntropy = "cross-entropy",
+}
+
+named! {
+    /// What large weights cost.
+    Penalty, "regularization":
+    /// Nothing.
+    None = "none",
+    /// The sum of their sizes.
+    L1 = "l1",
+    /// Half the sum of their squares.
+    L2 = "l2",
+}
+
+/// A hidden layer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Layer {
+    /// 1 to [`Setup::MOST_NEURONS`].
+    pub neurons: usize,
+    /// What they make of their sums.
+    pub activation: Activation,
+}
+
+/// A weight or bias that the visitor has changed by hand, and when.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Edit {
+    /// After so many steps.
+    pub step: u64,
+    /// The parameter's place in the network: layer times two, plus one for biases.
+    pub parameter: usize,
+    /// The value's place in it.
+    pub index: usize,
+    /// The new value.
+    pub value: f32,
+}
+
+/// All that a training depends on. The same setup gives the same training, so that its address is enough to share it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Setup {
+    /// What to learn from.
+    pub data: Data,
+    /// The visitor's own points, for [`Data::Own`].
+    pub own: Own,
+    /// 0 to 50, in hundredths.
+    pub noise: u32,
+    /// How many of a hundred points are to train on, 10 to 90.
+    pub train_share: u32,
+    /// Points a step.
+    pub batch: usize,
+    /// Where points, first weights, the order of points and dropout come from.
+    pub seed: u64,
+    /// What the network sees, in the order of [`Feature::ALL`]; at least one.
+    pub features: Vec<Feature>,
+    /// At most [`Setup::MOST_LAYERS`].
+    pub layers: Vec<Layer>,
+    /// The learning rate.
+    pub rate: f64,
+    /// How the weights go downhill.
+    pub rule: Rule,
+    /// What is made small.
+    pub cost: Cost,
+    /// What large weights cost.
+    pub penalty: Penalty,
+    /// How much that weighs.
+    pub penalty_rate: f64,
+    /// The share of hidden neurons that sits out a step, 0 to below 1.
+    pub dropout: f64,
+    /// Training stops by itself when the test loss is below this.
+    pub stop_below: Option<f64>,
+    /// How far the training has come.
+    pub steps: u64,
+    /// Weights changed by hand on the way, in order.
+    pub edits: Vec<Edit>,
+    /// What else the page keeps, such as its language and which controls a lesson hides: known to the page alone.
+    pub view: Vec<(String, String)>,
+}
+
+impl Default for Setup {
+    fn default() -> Setup {
+        let layer = |neurons| Layer { neurons, activation: Activation::Tanh };
+        Setup {
+            data: Data::Circle,
+            own: Own::default(),
+            noise: 0,
+            train_share: 50,
+            batch: 10,
+            seed: 1,
+            features: vec![Feature::X1, Feature::X2],
+            layers: vec![layer(4), layer(2)],
+            rate: 0.03,
+            rule: Rule::Sgd,
+            cost: Cost::Squared,
+            penalty: Penalty::None,
+            penalty_rate: 0.001,
+            dropout: 0.0,
+            stop_below: None,
+            steps: 0,
+            edits: Vec::new(),
+            view: Vec::new(),
+        }
+    }
+}
+
+impl Setup {
+    /// Hidden layers.
+    pub const MOST_LAYERS: usize = 6;
+    /// Neurons of a hidden layer.
+    pub const MOST_NEURONS: usize = 8;
+    /// Points a step.
+    pub const MOST_BATCH: usize = 100;
+    /// Steps that an address may ask for: they are done before the page shows anything.
+    pub const MOST_STEPS: u64 = 200_000;
+
+    /// The setup that an address holds (what follows its `#`), and what in it made no sense, a line each: that part is as by default.
+    pub fn from_address(text: &str) -> (Setup, Vec<String>) {
+        let mut setup = Setup::default();
+        let mut faults = Vec::new();
+        for part in text.trim_start_matches(['#', '?']).split('&').filter(|part| !part.is_empty()) {
+            let (key, value) = part.split_once('=').unwrap_or((part, ""));
+            let value = decoded(value);
+            if let Err(error) = setup.set(key, &value) {
+                faults.push(error.to_string());
+            }
+        }
+        if setup.data == Data::Own && setup.own.is_empty() {
+            faults.push("data: \"own\" was asked for, but the address holds no points".into());
+            setup.data = Data::Circle;
+        }
+        setup.edits.sort_by_key(|edit| edit.step);
+        (setup, faults)
+    }
+
+    /// Sets one choice from text, as addresses and the page write it. An unknown key is kept for the page.
+    pub fn set(&mut self, key: &str, value: &str) -> Result<()> {
+        match key {
+            "data" => self.data = value.parse()?,
+            "own" => self.own = Own::from_address(value)?,
+            "noise" => self.noise = number(key, value, 0..=50)?,
+            "train" => self.train_share = number(key, value, 10..=90)?,
+            "batch" => self.batch = number(key, value, 1..=Setup::MOST_BATCH)?,
+            "seed" => self.seed = number(key, value, 0..=u64::from(u32::MAX))?,
+            "features" => {
+                let chosen = value.split(',').map(str::parse).collect::<Result<Vec<Feature>>>()?;
+                self.features = Feature::ALL.iter().copied().filter(|f| chosen.contains(f)).collect();
+            }
+            "layers" => self.layers = layers(value)?,
+            "rate" => self.rate = real(key, value, 0.0..=10.0)?,
+            "optimizer" => self.rule = value.parse()?,
+            "loss" => self.cost = value.parse()?,
+            "penalty" => self.penalty = value.parse()?,
+            "penaltyRate" => self.penalty_rate = real(key, value, 0.0..=10.0)?,
+            "dropout" => self.dropout = real(key, value, 0.0..=0.9)?,
+            "stop" => self.stop_below = if value.is_empty() { None } else { Some(real(key, value, 0.0..=1e6)?) },
+            "steps" => self.steps = number(key, value, 0..=Setup::MOST_STEPS)?,
+            "edits" => self.edits = value.split('_').filter(|e| !e.is_empty()).map(edit).collect::<Result<_>>()?,
+            _ => {
+                self.view.retain(|(k, _)| k != key);
+                self.view.push((key.into(), value.into()));
+            }
+        }
+        Ok(())
+    }
+
+    /// What an address holds after its `#` for this setup: what differs from the default, and always the seed.
+    pub fn address(&self) -> String {
+        let (own, default) = (self, Setup::default());
+        let mut parts: Vec<(&str, String)> = Vec::new();
+        let mut put = |key, differs: bool, value: &dyn std::fmt::Display| {
+            if differs {
+                parts.push((key, value.to_string()));
+            }
+        };
+        put("data", own.data != default.data, &own.data.name());
+        put("own", own.data == Data::Own, &own.own.address());
+        put("noise", own.noise != default.noise, &own.noise);
+        put("train", own.train_share != default.train_share, &own.train_share);
+        put("batch", own.batch != default.batch, &own.batch);
+        put("seed", true, &own.seed);
+        let features: Vec<&str> = own.features.iter().map(|f| f.name()).collect();
+        put("features", own.features != default.features, &features.join(","));
+        let layers: Vec<String> = own.layers.iter().map(|l| format!("{}{}", l.neurons, l.activation.name())).collect();
+        put("layers", own.layers != default.layers, &layers.join(","));
+        put("rate", own.rate != default.rate, &own.rate);
+        put("optimizer", own.rule != default.rule, &own.rule.name());
+        put("loss", own.cost != default.cost, &own.cost.name());
+        put("penalty", own.penalty != default.penalty, &own.penalty.name());
+        put("penaltyRate", own.penalty_rate != default.penalty_rate, &own.penalty_rate);
+        put("dropout", own.dropout != default.dropout, &own.dropout);
+        put("stop", own.stop_below.is_some(), &own.stop_below.unwrap_or_default());
+        put("steps", own.steps > 0, &own.steps);
+        let edits: Vec<String> = own.edits.iter().map(|e| format!("{}.{}.{}.{:08x}", e.step, e.parameter, e.index, e.value.to_bits())).collect();
+        put("edits", !edits.is_empty(), &edits.join("_"));
+        for (key, value) in &own.view {
+            parts.push((key, value.clone()));
+        }
+        parts.iter().map(|(key, value)| format!("{key}={}", encoded(value))).collect::<Vec<_>>().join("&")
+    }
+}
+
+fn number<T: FromStr + PartialOrd + std::fmt::Display>(key: &str, value: &str, range: std::ops::RangeInclusive<T>) -> Result<T> {
+    match value.parse() {
+        Ok(n) if range.contains(&n) => Ok(n),
+        _ => Err(Error::argument(key, format!("{value:?} is no whole number from {} to {}", range.start(), range.end()))),
+    }
+}
+
+fn real(key: &str, value: &str, range: std::ops::RangeInclusive<f64>) -> Result<f64> {
+    match value.parse() {
+        Ok(n) if range.contains(&n) => Ok(n),
+        _ => Err(Error::argument(key, format!("{value:?} is no number from {} to {}", range.start(), range.end()))),
+    }
+}
+
+/// `4tanh,2relu`; nothing for no hidden layer.
+fn layers(value: &str) -> Result<Vec<Layer>> {
+    let parts: Vec<&str> = value.split(',').filter(|part| !part.is_empty()).collect();
+    if parts.len() > Setup::MOST_LAYERS {
+        return Err(Error::argument("layers", format!("{} hidden layers were asked for, there can be {}", parts.len(), Setup::MOST_LAYERS)));
+    }
+    let layer = |part: &str| {
+        let digits = part.find(|c: char| !c.is_ascii_digit()).unwrap_or(part.len());
+        let neurons = number("layers", &part[..digits], 1..=Setup::MOST_NEURONS)?;
+        Ok(Layer { neurons, activation: if digits == part.len() { Activation::Tanh } else { part[digits..].parse()? } })
+    };
+    parts.into_iter().map(layer).collect()
+}
+
+/// `step.parameter.index.bits`
+fn edit(text: &str) -> Result<Edit> {
+    let fault = || Error::argument("edits", format!("{text:?} is not written as step.parameter.index.value"));
+    let parts: Vec<&str> = text.split('.').collect();
+    let [step, parameter, index, bits] = parts[..] else { return Err(fault()) };
+    let value = f32::from_bits(u32::from_str_radix(bits, 16).map_err(|_| fault())?);
+    if !value.is_finite() {
+        return Err(fault());
+    }
+    let place = |text: &str| text.parse().map_err(|_| fault());
+    Ok(Edit { step: step.parse().map_err(|_| fault())?, parameter: place(parameter)?, index: place(index)?, value })
+}
+
+/// Text for an address: all but letters, digits and a few marks as `%XX`.
+fn encoded(text: &str) -> String {
+    text.bytes().fold(String::new(), |mut out, byte| {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b',' | b'~' => out.push(byte.into()),
+            // Writing to a String does not fail.
+            _ => drop(write!(out, "%{byte:02X}")),
+        }
+        out
+    })
+}
+
+fn decoded(text: &str) -> String {
+    let bytes = text.as_bytes();
+    let mut out = Vec::with_capacity(bytes.len());
+    let mut at = 0;
+    while at < bytes.len() {
+        let code = (bytes[at] == b'%').then(|| text.get(at + 1..at + 3)).flatten();
+        match code.and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
+            Some(byte) => {
+                out.push(byte);
+                at += 3;
+            }
+            None => {
+                out.push(bytes[at]);
+                at += 1;
+            }
+        }
+    }
+    String::from_utf8_lossy(&out).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_holds_everything() {
+        let setup = Setup {
+            data: Data::Spiral,
+            noise: 15,
+            train_share: 70,
+            batch: 30,
+            seed: 4_000_000_000,
+            features: vec![Feature::X2, Feature::SinX1],
+            layers: vec![Layer { neurons: 8, activation: Activation::LeakyRelu }, Layer { neurons: 1, activation: Activation::Sign }],
+            rate: 0.1,
+            rule: Rule::Nesterov,
+            cost: Cost::CrossEntropy,
+            penalty: Penalty::L2,
+            penalty_rate: 0.003,
+            dropout: 0.25,
+            stop_below: Some(0.01),
+            steps: 12_345,
+            edits: vec![
+                Edit { step: 3, parameter: 1, index: 2, value: -0.1 },
+                Edit { step: 90, parameter: 4, index: 0, value: 1e-30 },
+            ],
+            view: vec![("lang".into(), "fr".into()), ("hide".into(), "a b&c=é".into())],
+            ..Setup::default()
+        };
+        assert_eq!(Setup::from_address(&setup.address()), (setup, Vec::new()));
+        assert_eq!(Setup::from_address(&format!("#{}", Setup::default().address())), (Setup::default(), Vec::new()));
+    }
+
+    #[test]
+    fn no_hidden_layer_is_not_the_default() {
+        let setup = Setup { layers: Vec::new(), ..Setup::default() };
+        assert_eq!(Setup::from_address(&setup.address()).0.layers, []);
+    }
+
+    #[test]
+    fn nonsense_is_told_and_the_rest_is_kept() {
+        let (setup, faults) = Setup::from_address("noise=99&data=moon&batch=7&layers=9tanh&rate=NaN&own=zzz&edits=1.2&%&features=");
+        assert_eq!(setup, Setup { batch: 7, view: vec![("%".into(), String::new())], ..Setup::default() });
+        for (fault, part) in faults.iter().zip(["noise: \"99\"", "data: \"moon\" is none of circle, xor", "layers: \"9\"", "rate: \"NaN\"", "own:", "edits:", "features:"]) {
+            assert!(fault.starts_with(part), "{fault}");
+        }
+        assert_eq!(faults.len(), 7, "{faults:?}");
+        assert!(Setup::from_address("data=own").1[0].contains("no points"));
+    }
+}
