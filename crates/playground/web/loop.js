@@ -1,0 +1,165 @@
+// Training in slices of a frame. A frame does some steps and one reading (maps, weights or figures, in turn), in less than the 16 ms that a frame has.
+
+/** How fast training runs: steps of one frame, from the steps of an epoch; null: as many as fit. `every`: only each so many frames. */
+export const SPEEDS = [
+  { key: "speedSlow", steps: () => 1, every: 6 },
+  { key: "speedSteps", steps: () => 1, every: 1 },
+  { key: "speedEpoch", steps: (epoch) => epoch, every: 1 },
+  { key: "speedEpochs", steps: (epoch) => 10 * epoch, every: 1 },
+  { key: "speedMost", steps: () => Infinity, every: 1 },
+];
+export const USUAL_SPEED = 2;
+
+// What is left of a frame is the browser's, to draw.
+const FRAME = 11;
+const TURNS = ["maps", "weights", "figures"];
+
+export class Loop {
+  #app;
+  #allowed = TURNS.map(() => 4);
+  #frame = 0;
+  #busy = false;
+  #timed = { at: 0, step: 0 };
+  #said = 0;
+  #playing = null;
+
+  constructor(app) {
+    this.#app = app;
+  }
+
+  play() {
+    const { app, state } = this.#both();
+    if (state.playing || !state.setup) return;
+    state.playing = true;
+    this.#timed = { at: performance.now(), step: state.step };
+    app.emit("playing");
+    const token = (this.#playing = {});
+    const next = () => {
+      if (this.#playing !== token) return;
+      requestAnimationFrame(next);
+      this.#slice(token);
+    };
+    requestAnimationFrame(next);
+  }
+
+  pause() {
+    const { app, state } = this.#both();
+    if (!state.playing) return;
+    state.playing = false;
+    this.#playing = null;
+    state.rate = 0;
+    app.emit("playing");
+    app.attempt(() => this.#showAll());
+  }
+
+  /** So many steps at once, in slices, then all is shown. */
+  async advance(steps) {
+    const { app } = this.#both();
+    this.pause();
+    await app.attempt(async () => {
+      await this.#run(steps);
+      await this.#showAll();
+    });
+  }
+
+  /** Trains from step 0 to where an address says, with progress. */
+  async restore(target) {
+    const { app, state } = this.#both();
+    app.emit("restoring");
+    try {
+      while (state.step < target) {
+        const begun = performance.now();
+        let done = 0;
+        let go = true;
+        while (go && state.step < target && performance.now() - begun < 40) {
+          const before = state.step;
+          go = await this.#run(Math.min(target - state.step, 500));
+          done += state.step - before;
+        }
+        state.restoring = state.step / target;
+        app.emit("restoring", "step");
+        if (done === 0) break;
+        await new Promise((next) => setTimeout(next));
+      }
+    } finally {
+      state.restoring = null;
+      app.emit("restoring");
+    }
+    await this.#showAll();
+  }
+
+  #both() {
+    return { app: this.#app, state: this.#app.state };
+  }
+
+  async #run(steps) {
+    const { app } = this.#both();
+    return app.engine.together(async (page) => {
+      const go = await page.run(steps);
+      app.readPlace(page);
+      return go;
+    });
+  }
+
+  async #showAll() {
+    const { app } = this.#both();
+    await app.readMaps();
+    await app.readWeights();
+    await app.readFigures();
+    app.emit("step");
+    app.keep();
+    this.#tell();
+  }
+
+  async #slice(token) {
+    if (this.#busy) return;
+    const { app, state } = this.#both();
+    this.#frame += 1;
+    const speed = SPEEDS[state.speed ?? USUAL_SPEED];
+    if (this.#frame % speed.every !== 0) return;
+    this.#busy = true;
+    const turn = this.#frame % TURNS.length;
+    const begun = performance.now();
+    try {
+      const wanted = speed.steps(state.stepsPerEpoch);
+      const steps = Math.max(1, Math.min(wanted, Math.floor(this.#allowed[turn])));
+      const go = await this.#run(steps);
+      if (TURNS[turn] === "maps") await app.readMaps();
+      else if (TURNS[turn] === "weights") await app.readWeights();
+      else await app.readFigures();
+      const taken = performance.now() - begun;
+      // Steps a slice follow what the last slice of this kind took: quickly down, gently up.
+      const factor = Math.min(1.3, Math.max(0.4, FRAME / Math.max(taken, 0.5)));
+      if (factor < 1 || steps >= this.#allowed[turn] * 0.9) this.#allowed[turn] = Math.min(50_000, Math.max(1, this.#allowed[turn] * factor));
+      this.#count();
+      if (this.#playing === token) app.emit("step");
+      if (performance.now() - this.#said > 5000) this.#tell();
+      if (!go && this.#playing === token) {
+        this.pause();
+        app.say(app.texts("stopped", { step: app.number(state.step), loss: app.number(state.figures?.testLoss ?? NaN) }), "note");
+      }
+    } catch (error) {
+      this.pause();
+      app.say(String(error?.message ?? error), "error");
+    } finally {
+      this.#busy = false;
+    }
+  }
+
+  #count() {
+    const { state } = this.#both();
+    const now = performance.now();
+    if (now - this.#timed.at < 500) return;
+    state.rate = ((state.step - this.#timed.step) * 1000) / (now - this.#timed.at);
+    this.#timed = { at: now, step: state.step };
+  }
+
+  /** Figures for screen readers, at a calm pace. */
+  #tell() {
+    const { app, state } = this.#both();
+    this.#said = performance.now();
+    if (!state.figures) return;
+    const { trainLoss, testLoss } = state.figures;
+    document.getElementById("status").textContent = app.texts("statusLine", { epoch: app.number(state.epoch), train: app.number(trainLoss), test: app.number(testLoss) });
+  }
+}

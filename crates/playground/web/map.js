@@ -1,0 +1,172 @@
+// The large map: what the network, or one neuron of it, answers at every place, with the points on it.
+
+import { classPainter, mark, palette, scale } from "./colours.js";
+import { sharp } from "./dom.js";
+
+/** Values along a side of the engine's maps. */
+export const MAP_SIZE = 64;
+/** Pixels along a side of the large map: values between the engine's are interpolated. */
+const FINE = 256;
+/** Room for the numbers at the left and below. */
+const EDGE = 24;
+
+const LOW = [];
+const SHARE = [];
+for (let i = 0; i < FINE; i++) {
+  const at = Math.min(Math.max(((i + 0.5) * MAP_SIZE) / FINE - 0.5, 0), MAP_SIZE - 1.001);
+  LOW.push(Math.floor(at));
+  SHARE.push(at - Math.floor(at));
+}
+
+export class MainMap {
+  #app;
+  #canvas;
+  #base = document.createElement("canvas");
+  #points = document.createElement("canvas");
+  #image;
+  #pointsKnown = null;
+  size = 300;
+
+  constructor(app, canvas) {
+    this.#app = app;
+    this.#canvas = canvas;
+    this.#base.width = this.#base.height = FINE;
+    this.#image = new ImageData(FINE, FINE);
+  }
+
+  /** Draws map `first` (and, for classes, the `count` that follow) of all maps. */
+  draw(first, count, { discrete, showTest }) {
+    const { maps, theme } = this.#app.state;
+    const width = this.#canvas.parentElement.clientWidth;
+    if (!width) return;
+    this.size = width - EDGE;
+    const area = MAP_SIZE * MAP_SIZE;
+    if (maps.length >= (first + count) * area) {
+      if (count > 1) this.#classes(maps, first, count, theme, discrete);
+      else this.#values(maps, first * area, theme, discrete);
+      this.#base.getContext("2d").putImageData(this.#image, 0, 0);
+    }
+    const context = sharp(this.#canvas, width, this.size + EDGE);
+    context.clearRect(0, 0, width, width);
+    context.save();
+    context.beginPath();
+    context.roundRect(EDGE, 0, this.size, this.size, 8);
+    context.clip();
+    context.imageSmoothingQuality = "high";
+    context.drawImage(this.#base, EDGE, 0, this.size, this.size);
+    this.#drawPoints(showTest);
+    context.drawImage(this.#points, EDGE, 0, this.size, this.size);
+    context.restore();
+    this.#axes(context, theme);
+  }
+
+  /** The place of a mouse or finger in the data's coordinates. */
+  place(event) {
+    const box = this.#canvas.getBoundingClientRect();
+    const x = ((event.clientX - box.left - EDGE) / this.size) * 12 - 6;
+    const y = 6 - ((event.clientY - box.top) / this.size) * 12;
+    return { x, y, inside: Math.abs(x) <= 6 && Math.abs(y) <= 6 };
+  }
+
+  /** Points changed, or how they look. */
+  forget() {
+    this.#pointsKnown = null;
+  }
+
+  /** The engine's value of a map at a place. */
+  value(map, x, y) {
+    const at = (v) => Math.min(MAP_SIZE - 1, Math.max(0, Math.round(((v + 6) / 12) * MAP_SIZE - 0.5)));
+    return this.#app.state.maps[map * MAP_SIZE * MAP_SIZE + at(-y) * MAP_SIZE + at(x)];
+  }
+
+  #values(maps, offset, theme, discrete) {
+    const table = scale(theme);
+    const pixels = new Uint32Array(this.#image.data.buffer);
+    for (let row = 0; row < FINE; row++) {
+      const [above, down] = [offset + LOW[row] * MAP_SIZE, SHARE[row]];
+      for (let column = 0; column < FINE; column++) {
+        const [at, right] = [above + LOW[column], SHARE[column]];
+        const top = maps[at] + (maps[at + 1] - maps[at]) * right;
+        const bottom = maps[at + MAP_SIZE] + (maps[at + MAP_SIZE + 1] - maps[at + MAP_SIZE]) * right;
+        const value = top + (bottom - top) * down;
+        pixels[row * FINE + column] = table[discrete ? (value >= 0 ? 255 : 0) : value >= 1 ? 255 : value > -1 ? (value * 127.5 + 127.5) | 0 : value <= -1 ? 0 : 128];
+      }
+    }
+  }
+
+  #classes(maps, first, count, theme, discrete) {
+    const paint = classPainter(theme, count, discrete);
+    const pixels = new Uint32Array(this.#image.data.buffer);
+    const area = MAP_SIZE * MAP_SIZE;
+    const scores = new Float32Array(count);
+    for (let row = 0; row < FINE; row++) {
+      for (let column = 0; column < FINE; column++) {
+        const [right, down] = [SHARE[column], SHARE[row]];
+        for (let c = 0; c < count; c++) {
+          const at = (first + c) * area + LOW[row] * MAP_SIZE + LOW[column];
+          const top = maps[at] + (maps[at + 1] - maps[at]) * right;
+          const bottom = maps[at + MAP_SIZE] + (maps[at + MAP_SIZE + 1] - maps[at + MAP_SIZE]) * right;
+          scores[c] = top + (bottom - top) * down;
+        }
+        pixels[row * FINE + column] = paint(scores);
+      }
+    }
+  }
+
+  /** Points change seldom: they are kept as a picture. */
+  #drawPoints(showTest) {
+    const { points, theme, setup } = this.#app.state;
+    const known = `${showTest} ${theme} ${this.size} ${setup?.problem} ${setup?.classes}`;
+    if (this.#pointsKnown === known) return;
+    this.#pointsKnown = known;
+    const context = sharp(this.#points, this.size, this.size);
+    context.clearRect(0, 0, this.size, this.size);
+    drawPoints(context, points, this.size, theme, setup?.problem === "regression", { showTest, radius: this.size > 260 ? 3.4 : 2.8 });
+  }
+
+  #axes(context, theme) {
+    const { muted } = palette(theme);
+    context.fillStyle = muted;
+    context.font = "11px system-ui, sans-serif";
+    for (let v = -6; v <= 6; v += 3) {
+      const at = ((v + 6) / 12) * this.size;
+      const words = String(v).replace("-", "−");
+      context.textAlign = v === -6 ? "left" : v === 6 ? "right" : "center";
+      context.textBaseline = "top";
+      context.fillText(words, EDGE + at, this.size + 7);
+      context.textAlign = "right";
+      context.textBaseline = v === -6 ? "bottom" : v === 6 ? "top" : "middle";
+      context.fillText(words, EDGE - 6, this.size - at);
+    }
+  }
+}
+
+/** Points as the engine gives them, on a square: a shape and colour for each class, a colour from the scale for values; points to test with are hollow. */
+export function drawPoints(context, points, size, theme, regression, { showTest = true, radius = 3.4 } = {}) {
+  const { classes, edge } = palette(theme);
+  const table = scale(theme);
+  const hex = (packed) => `rgb(${packed & 255} ${(packed >> 8) & 255} ${(packed >> 16) & 255})`;
+  const draw = (test) => {
+    for (let i = 0; i + 3 < points.length; i += 4) {
+      if ((points[i + 3] !== 0) !== test) continue;
+      const [x, y] = [((points[i] + 6) / 12) * size, ((6 - points[i + 1]) / 12) * size];
+      const label = points[i + 2];
+      const colour = regression ? hex(table[Math.round(Math.min(1, Math.max(-1, label)) * 127.5 + 127.5)]) : classes[label] ?? classes[0];
+      mark(context, regression ? 0 : label, x, y, radius);
+      if (test) {
+        context.fillStyle = edge;
+        context.fill();
+        context.lineWidth = 1.7;
+        context.strokeStyle = colour;
+      } else {
+        context.fillStyle = colour;
+        context.fill();
+        context.lineWidth = 1;
+        context.strokeStyle = edge;
+      }
+      context.stroke();
+    }
+  };
+  draw(false);
+  if (showTest) draw(true);
+}
