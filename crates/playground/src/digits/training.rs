@@ -281,10 +281,14 @@ impl Digits {
         Ok(Reading { probabilities, activations })
     }
 
-    /// The first layer's weights, filter by filter, and their shape.
-    pub async fn filters_async(&self) -> Result<(Stage, Vec<f32>)> {
-        let (weight, shape) = self.network.filters();
-        Ok((shape, self.session.get_async(&weight).await?.to_vec()?))
+    /// The shape of the first layer's filters.
+    pub fn filter_shape(&self) -> Stage {
+        self.network.filters().1
+    }
+
+    /// The first layer's weights, filter by filter.
+    pub async fn filters_async(&self) -> Result<Vec<f32>> {
+        self.session.get_async(&self.network.filters().0).await?.to_vec()
     }
 
     /// How much each hidden neuron speaks for each class, class by class, where there is but one hidden layer of neurons; else nothing.

@@ -114,7 +114,7 @@ fn an_image_is_read_with_all_that_the_layers_make_of_it() {
 #[test]
 fn filters_and_activations_belong_together() {
     let mut digits = open(Kind::Mlp, 3);
-    let (shape, filters) = pollster::block_on(digits.filters_async()).unwrap();
+    let (shape, filters) = (digits.filter_shape(), pollster::block_on(digits.filters_async()).unwrap());
     assert_eq!((shape.count, shape.height, shape.width, filters.len()), (64, SIDE, SIDE, 64 * PIXELS));
     assert_eq!(pollster::block_on(digits.votes_async()).unwrap().len(), 640);
     // Biases begin at 0.
@@ -125,7 +125,7 @@ fn filters_and_activations_belong_together() {
         assert!((sum.max(0.0) - reading.activations[neuron]).abs() < 1e-4, "{neuron}");
     }
     let mut digits = open(Kind::Cnn, 3);
-    let (shape, filters) = pollster::block_on(digits.filters_async()).unwrap();
+    let (shape, filters) = (digits.filter_shape(), pollster::block_on(digits.filters_async()).unwrap());
     assert_eq!((shape.count, shape.height, shape.width, filters.len()), (8, 5, 5, 200));
     assert!(pollster::block_on(digits.votes_async()).unwrap().is_empty());
     let error = pollster::block_on(digits.read_async(&[0.0; 9])).unwrap_err().to_string();

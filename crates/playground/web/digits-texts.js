@@ -1,0 +1,98 @@
+// Every string of the tab "Digits", English and French side by side.
+
+export const TEXTS = {
+  intro: {
+    en: "A network learns to read handwritten digits, here and now. Then draw one, and look inside: what its layers see, and which digit they speak for.",
+    fr: "Un réseau apprend à lire des chiffres manuscrits, ici et maintenant. Dessinez ensuite un chiffre et regardez à l’intérieur : ce que voient ses couches, et pour quel chiffre elles votent.",
+  },
+  train: { en: "Train", fr: "Entraîner" },
+  pause: { en: "Pause", fr: "Pause" },
+  again: { en: "Start over", fr: "Recommencer" },
+  model: { en: "Network", fr: "Réseau" },
+  modelHelp: {
+    en: "Perceptron: every pixel is connected to each of 64 hidden neurons, and those to the ten digits.\nConvolutional: small filters slide over the image; the same filter looks everywhere, so that a stroke is known wherever it lies. It learns more from the same images, and takes more time for each.",
+    fr: "Perceptron : chaque pixel est relié à chacun des 64 neurones cachés, et ceux-ci aux dix chiffres.\nConvolutif : de petits filtres glissent sur l’image ; le même filtre regarde partout, si bien qu’un trait est reconnu où qu’il soit. Il apprend davantage des mêmes images, et prend plus de temps pour chacune.",
+  },
+  mlp: { en: "Perceptron", fr: "Perceptron" },
+  cnn: { en: "Convolutional", fr: "Convolutif" },
+  accuracy: { en: "Read right (test)", fr: "Bien lus (test)" },
+  loss: { en: "Test loss", fr: "Perte de test" },
+  epoch: { en: "Epoch", fr: "Époque" },
+  speed: { en: "Images a second", fr: "Images par seconde" },
+  about: { en: "{words}, {weights} weights. {train} images to train on, {batch} a step; {test} others to test on. Runs on: {device}.", fr: "{words}, {weights} poids. {train} images d’entraînement, {batch} par pas ; {test} autres pour le test. Calcul : {device}." },
+  loading: { en: "Loading the digits …", fr: "Chargement des chiffres …" },
+
+  draw: { en: "Draw a digit", fr: "Dessinez un chiffre" },
+  drawHelp: {
+    en: "Draw with the mouse, a finger or a pen. As in MNIST, your drawing is scaled to fit 20 × 20 pixels, and its centre of mass is put into the middle of 28 × 28 pixels: that small image is what the network gets.\nWithout a pointer: choose one of the test images below.",
+    fr: "Dessinez à la souris, au doigt ou au stylet. Comme dans MNIST, le dessin est réduit à 20 × 20 pixels, et son centre de gravité est placé au milieu de 28 × 28 pixels : c’est cette petite image que reçoit le réseau.\nSans pointeur : choisissez une image de test plus bas.",
+  },
+  pad: { en: "Drawing pad. Draw with a pointer, or choose a test image below.", fr: "Zone de dessin. Dessinez avec un pointeur, ou choisissez une image de test plus bas." },
+  clear: { en: "Clear", fr: "Effacer" },
+  undo: { en: "Undo", fr: "Annuler le trait" },
+  next: { en: "A test image", fr: "Une image de test" },
+  seen: { en: "What the network gets", fr: "Ce que reçoit le réseau" },
+  drawHere: { en: "draw here", fr: "dessinez ici" },
+  testImage: { en: "Test image {index}: a {label}", fr: "Image de test {index} : un {label}" },
+  drawing: { en: "Your drawing", fr: "Votre dessin" },
+
+  says: { en: "What it reads", fr: "Ce qu’il lit" },
+  saysHelp: {
+    en: "Softmax turns the ten outputs into probabilities: positive, and 1 together. A network that has not learned yet says about 10 % each; one that has learned can be sure and wrong.",
+    fr: "Softmax transforme les dix sorties en probabilités : positives, et de somme 1. Un réseau qui n’a rien appris dit environ 10 % partout ; un réseau entraîné peut être sûr de lui et se tromper.",
+  },
+  verdict: { en: "The network reads {digit}, {sure} sure.", fr: "Le réseau lit {digit}, sûr à {sure}." },
+  right: { en: "That is right.", fr: "C’est juste." },
+  wrong: { en: "It is {label}.", fr: "C’est {label}." },
+  nothing: { en: "Draw something, or choose a test image.", fr: "Dessinez quelque chose, ou choisissez une image de test." },
+  probability: { en: "{digit}: {sure}", fr: "{digit} : {sure}" },
+
+  learning: { en: "How it learns", fr: "Comment il apprend" },
+  learningHelp: {
+    en: "Loss: cross-entropy, minus the logarithm of the probability of the right digit, on average. Accuracy: how many images are read right. Solid: on test images, which it never trains on; dashed: on the training images since the last test.\nWhere the dashed curve goes on falling and the solid one does not, the network learns images by heart.",
+    fr: "Perte : l’entropie croisée, moins le logarithme de la probabilité du bon chiffre, en moyenne. Exactitude : la part d’images bien lues. Trait plein : sur les images de test, jamais utilisées pour l’entraînement ; tirets : sur les images d’entraînement depuis le dernier test.\nQuand les tirets continuent de descendre et pas le trait plein, le réseau apprend par cœur.",
+  },
+  curve: { en: "Curve", fr: "Courbe" },
+  showAccuracy: { en: "Accuracy", fr: "Exactitude" },
+  showLoss: { en: "Loss", fr: "Perte" },
+  test: { en: "test", fr: "test" },
+  training: { en: "training", fr: "entraînement" },
+  steps: { en: "steps", fr: "pas" },
+  curveAt: { en: "Step {step}: test {test}, training {train}", fr: "Pas {step} : test {test}, entraînement {train}" },
+  curveNone: { en: "No test yet", fr: "Pas encore de test" },
+
+  inside: { en: "Hidden layers at this image", fr: "Couches cachées pour cette image" },
+  insideHelp: {
+    en: "Each square is what a hidden neuron (or, in the convolutional network, a whole map of neurons that share one filter) gives for the present image: dark is much, pale is nothing. ReLU makes negative sums 0, so many neurons stay silent.",
+    fr: "Chaque carré montre ce que donne un neurone caché (ou, dans le réseau convolutif, toute une carte de neurones qui partagent un filtre) pour l’image présente : foncé, beaucoup ; pâle, rien. ReLU met à 0 les sommes négatives : bien des neurones se taisent.",
+  },
+  filters: { en: "What the first layer looks for", fr: "Ce que cherche la première couche" },
+  filtersHelp: {
+    en: "The weights of the first layer as images, one for each neuron: blue pixels speak for it, orange ones against it. At the start they are noise; watch strokes and arcs appear while it learns.\nThe ring around a filter shows how strongly its neuron answers to the present image.",
+    fr: "Les poids de la première couche sous forme d’images, une par neurone : les pixels bleus parlent pour lui, les oranges contre. Au départ c’est du bruit ; regardez traits et arcs apparaître pendant l’apprentissage.\nLe cadre autour d’un filtre montre combien son neurone réagit à l’image présente.",
+  },
+  neuron: { en: "Neuron {index}", fr: "Neurone {index}" },
+  filter: { en: "Filter {index}", fr: "Filtre {index}" },
+  answers: { en: "gives {value} for this image", fr: "donne {value} pour cette image" },
+  votes: { en: "Its weights to the ten digits", fr: "Ses poids vers les dix chiffres" },
+  choose: { en: "Point at a filter, or move through them with the arrow keys, to see it large.", fr: "Pointez un filtre, ou parcourez-les avec les flèches, pour le voir en grand." },
+  layer: { en: "Layer {layer}: {count} neurons", fr: "Couche {layer} : {count} neurones" },
+  maps: { en: "Layer {layer}: {count} maps of {side} × {side}", fr: "Couche {layer} : {count} cartes de {side} × {side}" },
+
+  gallery: { en: "Test images", fr: "Images de test" },
+  galleryHelp: {
+    en: "Images that the network never trains on, with what it took each for at the last test. Choose one to see how it is read, and what happens inside.",
+    fr: "Des images jamais utilisées pour l’entraînement, avec ce que le réseau y a lu au dernier test. Choisissez-en une pour voir comment elle est lue, et ce qui se passe à l’intérieur.",
+  },
+  only: { en: "Show", fr: "Montrer" },
+  all: { en: "All", fr: "Toutes" },
+  mistakes: { en: "What it gets wrong", fr: "Ce qu’il lit mal" },
+  more: { en: "Others", fr: "D’autres" },
+  noMistakes: { en: "Nothing wrong at the last test, or no test yet.", fr: "Aucune erreur au dernier test, ou pas encore de test." },
+  item: { en: "Test image {index}, a {label}", fr: "Image de test {index}, un {label}" },
+  itemRead: { en: "Test image {index}, a {label}, read as {read}", fr: "Image de test {index}, un {label}, lue comme {read}" },
+  source: {
+    en: "Digits: a part of MNIST by Yann LeCun, Corinna Cortes and Christopher J. C. Burges, CC BY-SA 3.0, reduced to 16 shades of grey.",
+    fr: "Chiffres : une partie de MNIST, de Yann LeCun, Corinna Cortes et Christopher J. C. Burges, CC BY-SA 3.0, réduite à 16 niveaux de gris.",
+  },
+};
