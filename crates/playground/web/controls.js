@@ -3,7 +3,7 @@
 import { el, field, fillSelect, help, select, svg, text, translate } from "./dom.js";
 import { SPEEDS, USUAL_SPEED } from "./loop.js";
 import { languages } from "./texts.js";
-import { openCode, openShare } from "./share.js";
+import { openShare } from "./share.js";
 
 const RATES = [0.00001, 0.0001, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10];
 const PENALTY_RATES = [0, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10];
@@ -83,12 +83,17 @@ export function mountBar(app, box) {
   const deviceName = el("span", { class: "hint device-name" });
   const progress = el("progress", { max: 1, value: 0, "data-label": "restoring" });
   const progressBox = el("div", { class: "restoring", hidden: true }, text("restoring", "span", { class: "hint" }), progress);
+  const end = el("div", { class: "bar-end" }, field(app, "speed", speed, "speed", "speed"), deviceField, deviceName);
   box.append(
     el("div", { class: "transport" }, reset, play, step, epoch),
     el("div", { class: "counts" }, epochs.box, steps.box, el("div", { class: "figure rate" }, rate.box.firstChild, rate.out)),
     progressBox,
-    el("div", { class: "bar-end" }, field(app, "speed", speed, "speed", "speed"), deviceField, deviceName),
   );
+  // The bar stays in sight; on a phone it has no room for these.
+  const phone = matchMedia("(max-width: 640px)");
+  const settle = () => (phone.matches ? document.getElementById("choices") : box).append(end);
+  phone.addEventListener("change", settle);
+  settle();
   translate(box, app.texts.orNothing);
 
   const show = (state) => {
@@ -171,4 +176,3 @@ export function mountChoices(app, box) {
   app.on("language", () => show(app.state));
 }
 
-export { openCode };

@@ -29,7 +29,11 @@ export function text(key, tag = "span", props = {}) {
 /** Fills in all named texts below `root`. */
 export function translate(root, texts) {
   const each = (name, put) => {
-    for (const node of root.querySelectorAll(`[data-${name}]`)) put(node, texts(node.dataset[name]));
+    for (const node of root.querySelectorAll(`[data-${name}]`)) {
+      const value = texts(node.dataset[name]);
+      // Not known: the text of a tab that has its own table.
+      if (value !== undefined) put(node, value);
+    }
   };
   each("text", (node, value) => (node.textContent = value));
   each("label", (node, value) => node.setAttribute("aria-label", value));

@@ -26,6 +26,9 @@ export class MainMap {
   #image;
   #pointsKnown = null;
   size = 300;
+  edge = EDGE;
+  /** Points are not drawn while the visitor draws others. */
+  hidden = false;
 
   constructor(app, canvas) {
     this.#app = app;
@@ -54,8 +57,10 @@ export class MainMap {
     context.clip();
     context.imageSmoothingQuality = "high";
     context.drawImage(this.#base, EDGE, 0, this.size, this.size);
-    this.#drawPoints(showTest);
-    context.drawImage(this.#points, EDGE, 0, this.size, this.size);
+    if (!this.hidden) {
+      this.#drawPoints(showTest);
+      context.drawImage(this.#points, EDGE, 0, this.size, this.size);
+    }
     context.restore();
     this.#axes(context, theme);
   }
