@@ -44,8 +44,13 @@ export function makeKit(app, root, table) {
     digits: (value, digits = 6) => {
       if (!Number.isFinite(value)) return app.number(value);
       const size = Math.abs(value);
-      const style = size !== 0 && (size < 1e-3 || size >= 1e7) ? { notation: "scientific", maximumFractionDigits: Math.max(1, digits - 3) } : { maximumSignificantDigits: digits };
-      return new Intl.NumberFormat(app.language, style).format(value);
+      const plain = (number, style) => new Intl.NumberFormat(app.language, style).format(number).replace("-", "−");
+      if (size === 0 || (size >= 1e-3 && size < 1e7)) return plain(value, { maximumSignificantDigits: digits });
+      // 3.7 · 10⁻⁴
+      const [mantissa, power] = value.toExponential(Math.max(1, Math.min(3, digits - 1))).split("e");
+      const raised = [...String(Number(power))].map((c) => (c === "-" ? "⁻" : "⁰¹²³⁴⁵⁶⁷⁸⁹"[Number(c)])).join("");
+      const front = Number(mantissa);
+      return Math.abs(front) === 1 ? `${front < 0 ? "−" : ""}10${raised}` : `${plain(front, { maximumFractionDigits: Math.max(1, Math.min(3, digits - 1)) })}\u202f·\u202f10${raised}`;
     },
     percent: (value, digits = 1) => (Number.isFinite(value) ? new Intl.NumberFormat(app.language, { style: "percent", maximumFractionDigits: digits }).format(value) : "–"),
     translate: () => {
@@ -69,9 +74,9 @@ export function makeKit(app, root, table) {
 export const words = (error) => String(error?.message ?? error);
 
 const GRADIENTS = {
-  // Deep is good: from a dark or pale valley up to the hills.
+  // From the valley, in blue, up to the hills, in orange.
   light: ["#173f6b", "#2f77b5", "#8fbfdd", "#e9efe9", "#f6cf94", "#e58e3a", "#a84c12"],
-  dark: ["#0b2138", "#1d4f80", "#4a93c9", "#3a4450", "#b98444", "#e79a45", "#ffd9a3"],
+  dark: ["#8accff", "#3f8fd0", "#22557f", "#2b323c", "#6b4a26", "#bd7a30", "#ffc98a"],
 };
 
 /** 256 colours of a height from 0 (valley) to 1, as an ImageData of a little-endian machine holds them. */
@@ -108,7 +113,7 @@ export function ticks(low, high, count) {
   const unit = 10 ** Math.floor(Math.log10(rough));
   const step = [1, 2, 5, 10].map((m) => m * unit).find((m) => m >= rough);
   const out = [];
-  for (let i = Math.ceil(low / step); i * step <= high + step * 1e-6; i++) out.push(i * step);
+  for (let i = Math.ceil(low / step); i * step <= high + step * 1e-6; i++) out.push(i * step || 0);
   return out;
 }
 

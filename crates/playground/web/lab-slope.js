@@ -198,7 +198,7 @@ export class Slope {
     };
     numerical.forEach(({ h: wide, slope }, i) => {
       // Those that cannot be told from the tangent by eye are left out.
-      if (i !== this.#h && wide > (x1 - x0) / 400) line(slope, colours.line, 1.5);
+      if (i !== this.#h && wide > (x1 - x0) / 400) line(slope, `${colours.muted}66`, 1.5);
     });
     context.lineJoin = "round";
     context.strokeStyle = colours.ink;

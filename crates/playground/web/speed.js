@@ -25,13 +25,9 @@ export function mount(section, app) {
   section.append(
     el(
       "div",
-      { class: "card stack speed-card" },
-      kit.text("intro", "p"),
-      el("div", { class: "row" }, button, status),
-      table,
-      verdict,
-      how,
-      el("details", {}, kit.text("why", "summary"), kit.text("whyText", "p", { class: "speed-text" })),
+      { class: "speed-cards" },
+      el("div", { class: "card stack" }, kit.text("intro", "p"), el("div", { class: "row" }, button, status), table, verdict, how),
+      el("div", { class: "card stack" }, kit.text("why", "h3"), kit.text("whyText", "p", { class: "speed-text" })),
     ),
   );
 
