@@ -193,7 +193,7 @@ impl Crew {
 }
 
 /// Does some work; a panic in it is an error with its words.
-pub(crate) fn caught(work: impl FnOnce()) -> Result<(), String> {
+pub(crate) fn caught<R>(work: impl FnOnce() -> R) -> Result<R, String> {
     // What it leaves half done are numbers in buffers, which the error says are not to be used.
     catch_unwind(AssertUnwindSafe(work)).map_err(|panic: Box<dyn Any + Send>| {
         let words = panic.downcast_ref::<String>().cloned();

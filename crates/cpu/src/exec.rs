@@ -1,7 +1,9 @@
 //! The executor: a [`Plan`] loaded once, run many times.
 
+use std::cell::UnsafeCell;
 use std::ops::Range;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use noyau_compile::Limits;
 use noyau_compile::plan::{Body, BufferId, BufferKind, Kernel, KernelKind, Plan};
@@ -136,7 +138,7 @@ impl Cpu {
         }
         let parallel = kernels.iter().any(|k| k.parallel);
         let threads = if parallel { self.crew.len() } else { 1 };
-        let desk = || Ok(Mutex::new(Desk { scratch: Scratch::new(needs.0, needs.1)?, product: Words::new(needs.2)? }));
+        let desk = || Ok(Desk(UnsafeCell::new(Tools { scratch: Scratch::new(needs.0, needs.1)?, product: Words::new(needs.2)? })));
         let desks = (0..threads).map(|_| desk()).collect::<Result<Vec<_>>>()?;
         let kept = Kept::new(&plan.outputs, &places);
         Ok(Executable {
@@ -145,6 +147,7 @@ impl Cpu {
             places,
             kernels,
             desks,
+            at: AtomicUsize::new(0),
             shared: Words::new(shared)?,
             turn: self.turn.clone(),
             crew: Arc::clone(&self.crew),
@@ -222,10 +225,16 @@ unsafe impl Send for Prepared {}
 unsafe impl Sync for Prepared {}
 
 /// What one thread works with.
-struct Desk {
+struct Tools {
     scratch: Scratch,
     product: Words,
 }
+
+/// The tools of one seat of the crew.
+struct Desk(UnsafeCell<Tools>);
+
+// SAFETY: only used by the thread that has the seat, see `Executable::each`.
+unsafe impl Sync for Desk {}
 
 /// A loaded plan.
 pub struct Executable {
@@ -233,7 +242,10 @@ pub struct Executable {
     /// The first word of each buffer, and the number of words.
     places: Vec<(*mut u32, usize)>,
     kernels: Vec<Prepared>,
-    desks: Vec<Mutex<Desk>>,
+    /// One for each seat of the crew, or one if all kernels are done by one thread.
+    desks: Vec<Desk>,
+    /// The kernel that is being done.
+    at: AtomicUsize,
     /// What the pieces of a kernel share.
     shared: Words,
     pub(crate) turn: Turn,
@@ -284,11 +296,21 @@ impl Executable {
     /// Runs the step so many times, calling `after` after each, all in one turn.
     pub(crate) fn run_each(&mut self, runs: usize, mut after: impl FnMut()) -> Result<()> {
         let _turn = self.turn.take()?;
-        for _ in 0..runs {
-            (0..self.kernels.len()).try_for_each(|i| self.launch(i))?;
-            after();
-        }
-        Ok(())
+        self.guarded(|| {
+            for _ in 0..runs {
+                (0..self.kernels.len()).try_for_each(|i| self.launch(i))?;
+                after();
+            }
+            Ok(())
+        })
+    }
+
+    /// Launches kernels; what panics, in whichever thread, is an error that names the kernel.
+    fn guarded(&self, launches: impl FnOnce() -> Result<(), String>) -> Result<()> {
+        caught(launches).and_then(|done| done).map_err(|words| {
+            let name = &self.plan.kernels[self.at.load(Relaxed)].name;
+            Error::Internal(format!("the kernel {name} panicked: {words}; results and states of this step are not to be used"))
+        })
     }
 
     /// Runs one kernel of the plan, by position: for going through a step kernel by kernel.
@@ -297,7 +319,7 @@ impl Executable {
             return Err(Error::argument("kernel", format!("the plan has {} kernels, there is no number {kernel}", self.kernels.len())));
         }
         let _turn = self.turn.take()?;
-        self.launch(kernel)
+        self.guarded(|| self.launch(kernel))
     }
 
     /// A result of the last run, by position.
@@ -342,9 +364,11 @@ impl Executable {
         }
     }
 
-    fn launch(&self, kernel: usize) -> Result<()> {
+    /// Does a kernel, by position. Only to be called with the turn taken and through a unique reference, so that there is one at a time.
+    fn launch(&self, kernel: usize) -> Result<(), String> {
         let Prepared { work, parallel } = &self.kernels[kernel];
-        let done = match work {
+        self.at.store(kernel, Relaxed);
+        match work {
             // SAFETY: prepared for these operands, which are alive; the turn and the unique reference keep others out, pieces write apart.
             Work::Loop { program, operands, pieces } => {
                 let operands = Pointers(operands);
@@ -377,24 +401,24 @@ impl Executable {
                 // SAFETY: as above.
                 self.each(&scatter.get().pieces, *parallel, |piece, _| unsafe { scatter.get().run(piece) })
             }
-        };
-        let failed = |words| {
-            Error::Internal(format!(
-                "the kernel {} panicked: {words}; results and states of this step are not to be used",
-                self.plan.kernels[kernel].name
-            ))
-        };
-        done.map_err(failed)
+        }
     }
 
-    /// Does all pieces, on several threads where that pays. Which thread does which piece changes nothing.
-    fn each<P: Sync>(&self, pieces: &[P], parallel: bool, work: impl Fn(&P, &mut Desk) + Sync) -> Result<(), String> {
-        let desk = |seat: usize| self.desks[seat % self.desks.len()].lock().unwrap_or_else(PoisonError::into_inner);
+    /// Does all pieces, on several threads where that pays. Which thread does which piece changes nothing. A panic is an error where there are
+    /// several threads, and goes through where there is one.
+    fn each<P: Sync>(&self, pieces: &[P], parallel: bool, work: impl Fn(&P, &mut Tools) + Sync) -> Result<(), String> {
+        let one = |piece: usize, seat: usize| {
+            debug_assert!(seat < self.desks.len());
+            // SAFETY: kernels are launched one at a time, and no two threads of the crew have the same seat; one alone has the first. No
+            // piece launches kernels. So the desk is this thread's until the piece is done.
+            let tools = unsafe { &mut *self.desks[seat].0.get() };
+            work(&pieces[piece], tools);
+        };
         if parallel {
-            self.crew.each(pieces.len(), &|piece, seat| work(&pieces[piece], &mut desk(seat)))
+            self.crew.each(pieces.len(), &one)
         } else {
-            let mut desk = desk(0);
-            caught(|| pieces.iter().for_each(|piece| work(piece, &mut desk)))
+            (0..pieces.len()).for_each(|piece| one(piece, 0));
+            Ok(())
         }
     }
 }

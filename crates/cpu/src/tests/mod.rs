@@ -4,6 +4,7 @@ mod attention;
 mod convolutions;
 mod elementwise;
 mod kernels;
+mod norms;
 mod oracle;
 mod patterns;
 mod random;

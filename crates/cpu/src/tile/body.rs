@@ -6,6 +6,7 @@ use noyau_tensor::{BinaryOp, DType, Error, ReduceOp, Result};
 
 use super::PRODUCT;
 use super::access::{Access, Form};
+use super::norm::Norm;
 use super::ops::{binary_cost, binary_run, cast_run, unary_cost, unary_run};
 use super::pair::pair;
 use super::step::{Extra, Philox, Run, Select, Spread, pick};
@@ -46,21 +47,23 @@ pub(crate) struct Split {
 #[derive(Clone, Debug)]
 pub(crate) enum Code {
     Const(u32),
-    Load {
-        operand: usize,
-        access: Access,
-    },
-    Gather {
-        operand: usize,
-        access: Access,
-        stride: usize,
-        len: usize,
-    },
+    Load { operand: usize, access: Access },
+    Gather { operand: usize, access: Access, stride: usize, len: usize },
     Place(Access),
     Valid(Access),
     Run(Run, Extra),
-    /// Of one operand, or of the products of two.
-    Reduce(ReduceOp, DType),
+    Reduce(ReduceOp, DType, Of),
+}
+
+/// What a reduction combines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Of {
+    /// An operand.
+    Values,
+    /// The products of two operands.
+    Products,
+    /// The squares of the differences of two operands, of which the second is the same for a whole row.
+    Squares,
 }
 
 /// One value of a body.
@@ -269,7 +272,7 @@ impl Request<'_> {
                     if split.kind == Kind::Map {
                         return Err(Error::Internal("a reduction outside of a loop".into()));
                     }
-                    Code::Reduce(*op, dtype_of(*a))
+                    Code::Reduce(*op, dtype_of(*a), Of::Values)
                 }
                 Instr::Product => {
                     let width = self.product.ok_or_else(|| Error::Internal("a product outside of a matmul".into()))?;
@@ -374,6 +377,20 @@ impl Nodes {
         let mut uses = vec![0; self.nodes.len()];
         self.nodes.iter().flat_map(|n| &n.args).for_each(|&a| uses[a] += 1);
         self.sinks.iter().for_each(|s| uses[s.node] += 1);
+        if kind == Kind::Cols {
+            self.squares(&mut uses);
+        }
+        for i in (0..self.nodes.len()).rev() {
+            let Some(norm) = Norm::find(&self.nodes, &uses, i) else { continue };
+            self.nodes[i].cost += norm.parts.iter().map(|&part| self.nodes[part].cost).sum::<f64>();
+            for &part in &norm.parts {
+                self.nodes[part].of_two = None;
+                uses[part] = 0;
+            }
+            let node = &mut self.nodes[i];
+            (node.code, node.of_two) = (Code::Run(norm.run(level), Extra::Norm { past: false }), None);
+            node.args = norm.args;
+        }
         for i in 0..self.nodes.len() {
             let (Some(second), &[left, right]) = (self.nodes[i].of_two, &self.nodes[i].args[..]) else { continue };
             for (at, other, turned) in [(left, right, false), (right, left, true)] {
@@ -390,16 +407,43 @@ impl Nodes {
             }
         }
         for i in 0..self.nodes.len() {
-            let (Code::Reduce(ReduceOp::Sum, dtype), &[at]) = (&self.nodes[i].code, &self.nodes[i].args[..]) else { continue };
+            let (Code::Reduce(ReduceOp::Sum, dtype, Of::Values), &[at]) = (&self.nodes[i].code, &self.nodes[i].args[..]) else { continue };
             let products = &self.nodes[at];
             let full = |&a: &usize| self.nodes[a].form == products.form;
             let of_products = dtype.is_float() && products.of_two == Some(BinaryOp::Mul) && uses[at] == 1;
             if of_products && kind == Kind::Cols && products.form.col && products.args.iter().all(full) {
-                self.nodes[i].args = products.args.clone();
+                let (dtype, args) = (*dtype, products.args.clone());
+                (self.nodes[i].code, self.nodes[i].args) = (Code::Reduce(ReduceOp::Sum, dtype, Of::Products), args);
                 uses[at] = 0;
             }
         }
         self.drop_unused(&uses);
+    }
+
+    /// Sums of squares of differences take the difference themselves: to write it down and read it again takes longer.
+    fn squares(&mut self, uses: &mut [usize]) {
+        for i in 0..self.nodes.len() {
+            let (Code::Reduce(ReduceOp::Sum, dtype, Of::Values), &[at]) = (&self.nodes[i].code, &self.nodes[i].args[..]) else { continue };
+            let squares = &self.nodes[at];
+            let (Some(BinaryOp::Mul), &[x, y]) = (squares.of_two, &squares.args[..]) else { continue };
+            let difference = &self.nodes[x];
+            let (Some(BinaryOp::Sub), &[a, b]) = (difference.of_two, &difference.args[..]) else { continue };
+            let of_rows = difference.form.col && self.nodes[a].form == difference.form && !self.nodes[b].form.col;
+            if x != y || uses[at] != 1 || !dtype.is_float() || !of_rows {
+                continue;
+            }
+            (self.nodes[i].code, self.nodes[i].args) = (Code::Reduce(ReduceOp::Sum, *dtype, Of::Squares), vec![a, b]);
+            // What is left out is no part of anything else.
+            self.nodes[at].of_two = None;
+            uses[at] = 0;
+            uses[x] -= 2;
+            if uses[x] == 0 {
+                self.nodes[x].of_two = None;
+            } else {
+                uses[a] += 1;
+                uses[b] += 1;
+            }
+        }
     }
 
     /// Takes out the nodes without uses that `pair_up` left, and gives the others new numbers.

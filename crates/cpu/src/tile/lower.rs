@@ -3,11 +3,11 @@
 use noyau_tensor::Result;
 
 use super::access::Form;
-use super::body::{Code, Kind, Node, Nodes, Request, Sink};
+use super::body::{Code, Kind, Node, Nodes, Of, Request, Sink};
 use super::program::{Ahead, Pass, Program};
 use super::reduce::{Part, reduce_run};
 use super::shuffle::Shuffle;
-use super::step::{Extra, Operand, Run, Step, Target};
+use super::step::{Extra, NO_OPERAND, Operand, Operands, Run, Step, Target};
 use super::transfer;
 
 /// Elements of a tile: a few values of so many fit the first cache.
@@ -162,8 +162,6 @@ struct Emit<'a> {
     direct: Vec<Option<usize>>,
 }
 
-const NO_OPERAND: Operand = Operand { value: 0, form: Form::UNIFORM };
-
 impl<'a> Emit<'a> {
     fn new(nodes: &'a Nodes, request: &'a Request<'a>, kind: Kind, size: (usize, usize), block: (usize, usize)) -> Emit<'a> {
         let n = nodes.nodes.len();
@@ -188,7 +186,7 @@ impl<'a> Emit<'a> {
                 && sink.access.in_place(node.form).is_some()
                 && !emit.loaded(sink.operand)
                 && emit.direct[sink.node].is_none()
-                && !emit.streams(i)
+                && (!emit.streams(i) || emit.straight(sink.node))
             {
                 emit.direct[sink.node] = Some(i);
             }
@@ -209,6 +207,12 @@ impl<'a> Emit<'a> {
             && self.nodes.nodes[sink.node].form == sink.domain
             && !self.loaded(sink.operand)
             && transfer::streams(self.request.level)
+    }
+
+    /// Whether the node's step can write past the caches itself, and nobody reads what it wrote.
+    fn straight(&self, node: usize) -> bool {
+        let norm = matches!(self.nodes.nodes[node].code, Code::Run(_, Extra::Norm { .. }));
+        norm && !self.nodes.nodes.iter().any(|n| n.args.contains(&node)) && self.nodes.sinks.iter().filter(|s| s.node == node).count() == 1
     }
 
     /// Whether the node is a load that needs no copy.
@@ -239,11 +243,11 @@ impl<'a> Emit<'a> {
     }
 
     fn operand(&self, node: usize) -> Operand {
-        Operand { value: node, form: self.nodes.nodes[node].form }
+        Operand { value: node as u32, form: self.nodes.nodes[node].form }
     }
 
-    fn operands(&self, node: usize) -> [Operand; 3] {
-        let mut operands = [NO_OPERAND; 3];
+    fn operands(&self, node: usize) -> Operands {
+        let mut operands = [NO_OPERAND; 5];
         for (operand, &a) in operands.iter_mut().zip(&self.nodes.nodes[node].args) {
             *operand = self.operand(a);
         }
@@ -278,7 +282,7 @@ impl<'a> Emit<'a> {
         {
             let offset = access.first(line, col, &super::Tile { l0: 0, lines: 0, c0: 0, cols: 0 });
             let extra = Extra::Pointer { operand: *operand, offset, line, col };
-            return Step { run: transfer::point, result, form: n.form, target: Target::Scratch(0), operands: [NO_OPERAND; 3], extra };
+            return Step { run: transfer::point, result, form: n.form, target: Target::Scratch(0), operands: [NO_OPERAND; 5], extra };
         }
         let target = self.target(node);
         let boxed = |access: &super::access::Access| Box::new(access.clone());
@@ -321,12 +325,14 @@ impl<'a> Emit<'a> {
                 (transfer::known, Extra::Table { operand: 0, places: access.validity(n.form, lines, cols).into(), width: cols })
             }
             Code::Valid(access) => (transfer::valid, Extra::At { operand: 0, access: boxed(access) }),
+            Code::Run(run, Extra::Norm { .. }) => (*run, Extra::Norm { past: self.direct[node].is_some_and(|sink| self.streams(sink)) }),
             Code::Run(run, extra) => (*run, extra.clone()),
-            Code::Reduce(op, dtype) => {
-                let part = match (self.kind, n.args.len()) {
+            Code::Reduce(op, dtype, of) => {
+                let part = match (self.kind, of) {
                     (Kind::Lines, _) => Part::Lines,
-                    (_, 2) => Part::ColsOfProducts,
-                    _ => Part::Cols,
+                    (_, Of::Values) => Part::Cols,
+                    (_, Of::Products) => Part::ColsOfProducts,
+                    (_, Of::Squares) => Part::ColsOfSquares,
                 };
                 (reduce_run(*op, *dtype, &part, self.request.level), Extra::None)
             }
@@ -358,7 +364,8 @@ impl<'a> Emit<'a> {
 
     fn store(&self, sink: &Sink, streams: bool) -> Step {
         let run = if streams { transfer::stream(self.request.level) } else { transfer::store };
-        let operands = [self.operand(sink.node), NO_OPERAND, NO_OPERAND];
+        let mut operands = [NO_OPERAND; 5];
+        operands[0] = self.operand(sink.node);
         let extra = Extra::At { operand: sink.operand, access: Box::new(sink.access.clone()) };
         Step { run, result: 0, form: sink.domain, target: Target::Scratch(0), operands, extra }
     }
@@ -435,17 +442,18 @@ impl<'a> Emit<'a> {
             // What is collected outlives the tiles: it takes its memory first.
             let (mut start, mut end, mut collect) = (Vec::new(), Vec::new(), Vec::new());
             for &r in &reduces {
-                let Code::Reduce(op, dtype) = nodes.nodes[r].code else { continue };
+                let Code::Reduce(op, dtype, of) = nodes.nodes[r].code else { continue };
                 let form = nodes.nodes[r].form;
                 let total = self.places;
                 self.places += 1;
                 let at = self.memory.take(2 * self.words(form));
                 let (run, add) = (
                     |part: Part| reduce_run(op, dtype, &part, self.request.level),
-                    match (self.kind, nodes.nodes[r].args.len()) {
+                    match (self.kind, of) {
                         (Kind::Lines, _) => Part::AddLines,
-                        (_, 2) => Part::AddColsOfProducts,
-                        _ => Part::AddCols,
+                        (_, Of::Values) => Part::AddCols,
+                        (_, Of::Products) => Part::AddColsOfProducts,
+                        (_, Of::Squares) => Part::AddColsOfSquares,
                     },
                 );
                 let from = self.operands(r);
@@ -454,17 +462,17 @@ impl<'a> Emit<'a> {
                     result: total,
                     form,
                     target: Target::Scratch(at),
-                    operands: [NO_OPERAND; 3],
+                    operands: [NO_OPERAND; 5],
                     extra: Extra::None,
                 });
                 collect.push(Step { run: run(add), result: total, form, target: Target::Scratch(at), operands: from, extra: Extra::None });
-                let (run, total) = (run(Part::Finish), Operand { value: total, form });
+                let (run, total) = (run(Part::Finish), Operand { value: total as u32, form });
                 end.push(Step {
                     run,
                     result: r,
                     form,
                     target: self.target(r),
-                    operands: [total, NO_OPERAND, NO_OPERAND],
+                    operands: [total, NO_OPERAND, NO_OPERAND, NO_OPERAND, NO_OPERAND],
                     extra: Extra::None,
                 });
             }

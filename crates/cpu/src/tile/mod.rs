@@ -1,7 +1,7 @@
 //! Elementwise bodies, run a cache-sized tile at a time.
 //!
 //! A kernel's space is split into two directions, lines and columns. A tile is a rectangle of both that fits the first cache; each
-//! instruction is one loop over it ([`step`], with the functions in [`ops`]; [`pair`] makes one of two), between words that lie where
+//! instruction is one loop over it ([`step`], with the functions in [`ops`]; [`pair`] makes one of two, [`norm`] of a whole normalisation), between words that lie where
 //! they lay (contiguous loads) or in scratch memory ([`transfer`], with [`shuffle`] for what is near each other). A reduction combines a
 //! tile's columns or its lines ([`reduce`]), whichever leaves neighbours in memory side by side. `access` knows where elements are,
 //! [`lower`] prepares the steps once, [`program`] goes through the tiles.
@@ -9,6 +9,7 @@
 pub(crate) mod access;
 mod body;
 mod lower;
+mod norm;
 mod ops;
 mod pair;
 mod program;

@@ -77,6 +77,9 @@ pub(crate) enum Part {
     /// As `Cols` and `AddCols`, of the products of two operands; sums of floats only.
     ColsOfProducts,
     AddColsOfProducts,
+    /// As these, of the squares of one operand's differences from the other, which is one value a line.
+    ColsOfSquares,
+    AddColsOfSquares,
     /// What is collected becomes the value.
     Finish,
 }
@@ -107,6 +110,8 @@ fn part_run<F: Fold>(part: &Part, level: Level) -> Run {
         Part::AddLines => pick::<AddLines<F>>(level),
         Part::ColsOfProducts => pick::<ColsOfProducts<F>>(level),
         Part::AddColsOfProducts => pick::<AddColsOfProducts<F>>(level),
+        Part::ColsOfSquares => pick::<ColsOfSquares<F>>(level),
+        Part::AddColsOfSquares => pick::<AddColsOfSquares<F>>(level),
         Part::Finish => pick::<Finish<F>>(level),
     }
 }
@@ -179,13 +184,59 @@ fn fold_products(x: &[f32], y: &[f32]) -> f64 {
     total
 }
 
+/// The sum of squares of differences from `y`, rounded as if differences and squares were written down before [`fold_slice`].
+#[inline(always)]
+fn fold_squares(x: &[f32], y: f32) -> f64 {
+    if x.len() < LANES {
+        return x.iter().fold(0.0, |sum: f32, x| sum + (x - y) * (x - y)).into();
+    }
+    let mut total = 0.0;
+    for x in x.chunks(BLOCK) {
+        let mut lanes = [0.0f32; LANES];
+        let (x, rest) = x.as_chunks::<LANES>();
+        for x in x {
+            let mut squares = *x;
+            for square in &mut squares {
+                let difference = *square - y;
+                *square = difference * difference;
+            }
+            for i in 0..LANES {
+                lanes[i] += squares[i];
+            }
+        }
+        for (lane, x) in lanes.iter_mut().zip(rest) {
+            *lane += (x - y) * (x - y);
+        }
+        let mut width = LANES / 2;
+        while width > 0 {
+            for i in 0..width {
+                lanes[i] += lanes[i + width];
+            }
+            width /= 2;
+        }
+        total += f64::from(lanes[0]);
+    }
+    total
+}
+
+/// The one float that an operand has for line `l`.
+///
+/// # Safety
+/// The operand has it.
+#[inline(always)]
+unsafe fn float(env: &Env, step: &Step, operand: usize, l: usize) -> f32 {
+    let place = env.places[step.operands[operand].value as usize];
+    // SAFETY: the caller's promise.
+    unsafe { *place.pointer.offset(l as isize * place.line).cast() }
+}
+
 /// Line `l` of an operand of floats.
 ///
 /// # Safety
 /// The operand has the line, `cols` elements long.
 #[inline(always)]
 unsafe fn floats<'a>(env: &Env, step: &Step, operand: usize, l: usize, cols: usize) -> &'a [f32] {
-    let place = env.places[step.operands[operand].value];
+    let place = env.places[step.operands[operand].value as usize];
     // SAFETY: the caller's promise.
     unsafe { std::slice::from_raw_parts(place.pointer.offset(l as isize * place.line).cast(), cols) }
 }
@@ -260,7 +311,7 @@ parts! {
     /// The operand is full, the result one value a line.
     Cols, |step, env, tile| {
         let target = step.target(env, tile);
-        let from = env.places[step.operands[0].value];
+        let from = env.places[step.operands[0].value as usize];
         for l in 0..tile.lines {
             // SAFETY: the program gave both values room for the tile.
             unsafe {
@@ -273,7 +324,7 @@ parts! {
     /// The operand is full, the result one value a column.
     Lines, |step, env, tile| {
         let target = step.target(env, tile);
-        let from = env.places[step.operands[0].value];
+        let from = env.places[step.operands[0].value as usize];
         let put = |c: usize, total: F::Wide| {
             // SAFETY: the program gave the result room for the tile's columns.
             unsafe { *target.pointer.add(c).cast() = F::narrow(total) };
@@ -291,7 +342,7 @@ parts! {
     }
 
     AddCols, |step, env, tile| {
-        let from = env.places[step.operands[0].value];
+        let from = env.places[step.operands[0].value as usize];
         let total = env.places[step.result].pointer.cast::<F::Wide>();
         for l in 0..tile.lines {
             // SAFETY: the operand has the tile's lines and columns, the collected values its lines.
@@ -303,7 +354,7 @@ parts! {
     }
 
     AddLines, |step, env, tile| {
-        let from = env.places[step.operands[0].value];
+        let from = env.places[step.operands[0].value as usize];
         let total = env.places[step.result].pointer.cast::<F::Wide>();
         // SAFETY: the collected values are as many as the tile's columns.
         let put = |c: usize, part: F::Wide| unsafe { *total.add(c) = F::collect(*total.add(c), part) };
@@ -334,10 +385,33 @@ parts! {
         }
     }
 
+    /// The first operand is full, the second has one value a line, or one for all.
+    ColsOfSquares, |step, env, tile| {
+        let target = step.target(env, tile);
+        for l in 0..tile.lines {
+            // SAFETY: the program gave all values room for the tile.
+            unsafe {
+                let (x, y) = (floats(env, step, 0, l, tile.cols), float(env, step, 1, l));
+                *target.pointer.add(l).cast() = fold_squares(x, y) as f32;
+            }
+        }
+    }
+
+    AddColsOfSquares, |step, env, tile| {
+        let total = env.places[step.result].pointer.cast::<f64>();
+        for l in 0..tile.lines {
+            // SAFETY: the operands have the tile's lines and columns, the collected values its lines.
+            unsafe {
+                let (x, y) = (floats(env, step, 0, l, tile.cols), float(env, step, 1, l));
+                *total.add(l) += fold_squares(x, y);
+            }
+        }
+    }
+
     /// The operand is what was collected.
     Finish, |step, env, tile| {
         let target = step.target(env, tile);
-        let total = env.places[step.operands[0].value].pointer.cast::<F::Wide>();
+        let total = env.places[step.operands[0].value as usize].pointer.cast::<F::Wide>();
         let n = if step.form.line { tile.lines } else { tile.cols };
         for i in 0..n {
             // SAFETY: both have as many elements as the tile has lines or columns.

@@ -16,9 +16,15 @@ pub(crate) type Run = unsafe fn(&Step, &mut Env, &Tile);
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Operand {
     /// Its number among the environment's places.
-    pub(crate) value: usize,
+    pub(crate) value: u32,
     pub(crate) form: Form,
 }
+
+/// The values that a step reads; as many as it needs of them count.
+pub(crate) type Operands = [Operand; 5];
+
+/// No operand.
+pub(crate) const NO_OPERAND: Operand = Operand { value: 0, form: Form::UNIFORM };
 
 /// Where a step's result goes.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -62,6 +68,10 @@ pub(crate) enum Extra {
         /// Coordinates of the pattern from one line to the next; 0 where all lines have the same.
         width: usize,
     },
+    /// Of a normalisation: whether its result goes to its place past the caches.
+    Norm {
+        past: bool,
+    },
     /// In place: operand, place of the origin, steps.
     Pointer {
         operand: usize,
@@ -85,7 +95,7 @@ pub(crate) struct Step {
     pub(crate) result: usize,
     pub(crate) form: Form,
     pub(crate) target: Target,
-    pub(crate) operands: [Operand; 3],
+    pub(crate) operands: Operands,
     pub(crate) extra: Extra,
 }
 
@@ -124,7 +134,7 @@ impl Step {
     #[inline(always)]
     pub(crate) fn source(&self, i: usize, env: &Env) -> Source {
         let operand = &self.operands[i];
-        let place = env.places[operand.value];
+        let place = env.places[operand.value as usize];
         let vector = match (self.form.line, self.form.col) {
             (false, false) => true,
             (true, false) => operand.form.line,
@@ -143,7 +153,7 @@ impl Step {
             (true, true) if tile.lines == 1 => (1, tile.cols),
             (true, true) => {
                 let dense = |place: Place, form: Form| form == Form::UNIFORM || form == Form::FULL && place.line == tile.cols as isize;
-                let flat = dense(target, Form::FULL) && self.operands[..n].iter().all(|o| dense(env.places[o.value], o.form));
+                let flat = dense(target, Form::FULL) && self.operands[..n].iter().all(|o| dense(env.places[o.value as usize], o.form));
                 if flat { (1, tile.lines * tile.cols) } else { (tile.lines, tile.cols) }
             }
         }
