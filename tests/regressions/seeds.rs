@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::io::Write;
 
-use noyau_formats::{npy, safetensors};
-use noyau_tensor::{Array, DType, Scalar};
+use noyau::prelude::*;
+use noyau_formats::{npy, npz, safetensors, torch};
 
 type Seeds = Vec<(String, Vec<u8>)>;
 
@@ -13,8 +13,13 @@ pub fn of(parser: &str) -> Seeds {
     match parser {
         "idx" => idx(),
         "csv" => csv(),
+        "text" => text(),
         "npy" => npy(),
+        "npz" => npz(),
         "safetensors" => safetensors(),
+        "torch" => torch(),
+        "checkpoint" => checkpoint(),
+        "image" => image(),
         _ => Vec::new(),
     }
 }
@@ -58,9 +63,23 @@ fn csv() -> Seeds {
         ("chosen", 5, "b,c,a,y\n1,text,2,3\n"),
         ("inferred", 16, "size,colour,new,y\n1,red,true,no\n2,blue,false,yes\n"),
         ("skipped", 32, "a,b,y\n1,x,no\n2,3,yes\n4\n"),
+        ("missing", 64, "a,b,y\n1,,no\nNA,2,yes\n3,4,no\n"),
+        ("texts", 128, "a,b,y\nred,x,no\nblue,y,yes\n"),
+        ("all-at-once", 16 + 32 + 64, "a,b,y\nred,1,no\nblue,,yes\nred\nred,oops,no\nNA,4,no\nblue,5,yes\n"),
         ("named", 8, "a,y\n 1 , yes \n2,no\n"),
     ];
     tables.iter().map(|&(name, options, text)| (name.to_string(), [&[options], text.as_bytes()].concat())).collect()
+}
+
+fn text() -> Seeds {
+    let texts: [(&str, u8, &[u8]); 5] = [
+        ("characters", 0, "To be, or not\nà être.\n".as_bytes()),
+        ("bytes", 1, b"any\xffthing\0"),
+        ("like", 2, "abc dé\n".as_bytes()),
+        ("skipped", 0x80, b"good\nb\xffd\ngood\n"),
+        ("like-skipped", 0x80, "abc\nxyz\n".as_bytes()),
+    ];
+    texts.iter().map(|&(name, options, text)| (name.to_string(), [&[options], text].concat())).collect()
 }
 
 fn arrays() -> Vec<(String, Array)> {
@@ -90,6 +109,72 @@ fn npy() -> Seeds {
         seeds.push((name.into(), bytes));
     }
     seeds
+}
+
+fn npz() -> Seeds {
+    let mut seeds: Seeds = vec![
+        ("all-types".into(), npz::to_bytes(&arrays()).unwrap()),
+        ("one".into(), npz::to_bytes(&arrays()[..1]).unwrap()),
+        ("nothing".into(), npz::to_bytes(&[]).unwrap()),
+    ];
+    // What NumPy writes and we do not: deflated, sizes of 64 bits.
+    seeds.push(("compressed".into(), include_bytes!("../../crates/formats/src/npz/compressed.npz").to_vec()));
+    let fortran = npy().pop().unwrap().1;
+    seeds.push(("deflated".into(), deflated("x.npy", &fortran)));
+    seeds
+}
+
+/// A ZIP archive of one deflated file.
+fn deflated(name: &str, content: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::DeflateEncoder::new(Vec::new(), flate2::Compression::best());
+    encoder.write_all(content).unwrap();
+    let packed = encoder.finish().unwrap();
+    let mut crc = flate2::Crc::new();
+    crc.update(content);
+    let mut common = Vec::new();
+    [20u16, 0, 8, 0, 33].iter().for_each(|two| common.extend(two.to_le_bytes()));
+    [crc.sum(), packed.len() as u32, content.len() as u32].iter().for_each(|four| common.extend(four.to_le_bytes()));
+    [name.len() as u16, 0].iter().for_each(|two| common.extend(two.to_le_bytes()));
+    let local = [b"PK\x03\x04", &common[..], name.as_bytes(), &packed].concat();
+    let list = [b"PK\x01\x02\x14\0", &common[..], &[0; 14], name.as_bytes()].concat();
+    let mut end = b"PK\x05\x06\0\0\0\0\x01\0\x01\0".to_vec();
+    [list.len() as u32, local.len() as u32].iter().for_each(|four| end.extend(four.to_le_bytes()));
+    end.extend([0; 2]);
+    [local, list, end].concat()
+}
+
+fn torch() -> Seeds {
+    let named = |name: &str| (name.to_string(), arrays()[0].1.clone());
+    let tensors =
+        [named("0.weight"), named("1.running_mean"), named("running_mean"), ("2.num_batches_tracked".into(), Array::scalar(3.0f32))];
+    let safe = safetensors::to_bytes(&tensors, &BTreeMap::new()).unwrap();
+    vec![("model".into(), safe), ("written".into(), torch::to_bytes(&tensors).unwrap())]
+}
+
+/// A training of two epochs that was cut short in the third, its description alone as well, for a file without values.
+fn checkpoint() -> Seeds {
+    let folder = tempfile::tempdir().unwrap();
+    let x: Vec<f32> = (0..60).map(|i| (i as f32 * 0.7).sin()).collect();
+    let y: Vec<u32> = (0..30).map(|i| i % 3).collect();
+    let data = Dataset::new(&Array::new([30, 2], &x).unwrap(), &Array::new([30], &y).unwrap()).unwrap();
+    let mut trainer = Trainer::new(Device::cpu(), Sequential::new().then(Linear::new(2, 3))).seed(1);
+    let checkpoints = Checkpoints::new(folder.path()).every_steps(7).configuration("a network");
+    trainer.fit(&data, Fit::epochs(3).batch_size(8).callback(EarlyStopping::new("loss")).checkpoints(checkpoints)).unwrap();
+    let newest = std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().path()).max().unwrap();
+    let file = std::fs::read(newest).unwrap();
+    let text = safetensors::from_bytes("f", &file).unwrap().metadata["checkpoint"].clone();
+    // The checksum of no values at all.
+    let at = text.find("\"checksum\":\"").unwrap() + 12;
+    let alone = format!("{}cbf29ce484222325{}", &text[..at], &text[at + 16..]);
+    vec![("whole".into(), [&[0], &file[..]].concat()), ("description".into(), [&[1], alone.as_bytes()].concat())]
+}
+
+/// Made by PIL: `fuzz/seeds/image` holds them.
+fn image() -> Seeds {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/seeds/image");
+    let mut names: Vec<String> = std::fs::read_dir(&folder).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names.into_iter().map(|name| (name.clone(), std::fs::read(folder.join(name)).unwrap())).collect()
 }
 
 fn safetensors() -> Seeds {

@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use noyau_tensor::{Array, Error, Result};
 
-use crate::{Dataset, Idx, IdxValues};
+use crate::skipped::Bad;
+use crate::{Dataset, Idx, IdxValues, Skipped};
 
 /// A set of grey images and their labels in the four files of MNIST: MNIST itself, Fashion-MNIST, KMNIST, EMNIST and others.
 ///
@@ -18,6 +19,15 @@ pub struct Mnist {
     pub test: Dataset,
     /// The number of classes, the same for both.
     pub classes: usize,
+    /// Records of both halves that were passed over (see [`MnistOptions::skip_bad`]).
+    pub skipped: Skipped,
+}
+
+/// How to read a set in MNIST's files.
+#[derive(Clone, Debug, Default)]
+pub struct MnistOptions {
+    classes: Option<usize>,
+    skip_bad: bool,
 }
 
 /// One of the two halves.
@@ -43,7 +53,7 @@ impl Mnist {
     /// a label to test on is higher than all to train on (the message names the record), or there are labels above 9 and some below them
     /// do not occur, as one damaged byte would do (see [`Mnist::open_with`]).
     pub fn open(folder: impl AsRef<Path>) -> Result<Mnist> {
-        read(folder.as_ref(), None)
+        Mnist::options().open(folder)
     }
 
     /// As [`Mnist::open`] for a set of `classes` classes, of which some may not occur.
@@ -52,11 +62,41 @@ impl Mnist {
     ///
     /// As [`Mnist::open`]; and [`Error::Data`] when a label is not in `0..classes`.
     pub fn open_with(folder: impl AsRef<Path>, classes: usize) -> Result<Mnist> {
-        read(folder.as_ref(), Some(classes))
+        Mnist::options().classes(classes).open(folder)
+    }
+
+    /// To be read with options: `Mnist::options().classes(10).skip_bad(true).open("mnist")`.
+    pub fn options() -> MnistOptions {
+        MnistOptions::default()
     }
 }
 
-fn read(folder: &Path, classes: Option<usize>) -> Result<Mnist> {
+impl MnistOptions {
+    /// The number of classes, of which some may not occur.
+    pub fn classes(mut self, classes: usize) -> MnistOptions {
+        self.classes = Some(classes);
+        self
+    }
+
+    /// Passes over records whose label is not among the classes (given, or those of the images to train on), counting them in [`Mnist::skipped`],
+    /// where without it the first one is an error. A half of nothing but such records is an error still; and so is a file that is damaged or does
+    /// not go with the others, for then no image can be told from which label is its own.
+    pub fn skip_bad(mut self, skip: bool) -> MnistOptions {
+        self.skip_bad = skip;
+        self
+    }
+
+    /// Reads the four files from a folder.
+    ///
+    /// # Errors
+    ///
+    /// As [`Mnist::open`] and [`Mnist::open_with`].
+    pub fn open(&self, folder: impl AsRef<Path>) -> Result<Mnist> {
+        read(folder.as_ref(), self)
+    }
+}
+
+fn read(folder: &Path, options: &MnistOptions) -> Result<Mnist> {
     let io = |e: &std::io::Error| Error::io(folder, "read", e);
     let mut names = Vec::new();
     for entry in std::fs::read_dir(folder).map_err(|e| io(&e))? {
@@ -71,12 +111,12 @@ fn read(folder: &Path, classes: Option<usize>) -> Result<Mnist> {
     let test = (TEST.find(folder, &names, "images", 3)?, TEST.find(folder, &names, "labels", 1)?);
 
     let train = Raw::read(&train.0, &train.1)?;
-    let classes = match classes {
+    let classes = match options.classes {
         Some(classes) => classes,
         None => train.count_classes()?,
     };
     let shape = train.shape;
-    let train = train.into_dataset(classes)?;
+    let (train, mut skipped) = train.into_dataset(classes, options.skip_bad)?;
     let test = Raw::read(&test.0, &test.1)?;
     if test.shape != shape {
         let [h, w] = test.shape;
@@ -85,7 +125,9 @@ fn read(folder: &Path, classes: Option<usize>) -> Result<Mnist> {
             format!("images of {h} x {w} pixels, but those to train on have {} x {}", shape[0], shape[1]),
         ));
     }
-    Ok(Mnist { train, test: test.into_dataset(classes)?, classes })
+    let (test, more) = test.into_dataset(classes, options.skip_bad)?;
+    skipped.add(more);
+    Ok(Mnist { train, test, classes, skipped })
 }
 
 impl Half {
@@ -176,17 +218,26 @@ impl Raw {
         Ok(highest + 1)
     }
 
-    fn into_dataset(self, classes: usize) -> Result<Dataset> {
-        if let Some((record, label)) = self.classes.iter().enumerate().find(|&(_, &label)| usize::from(label) >= classes) {
+    fn into_dataset(self, classes: usize, skip_bad: bool) -> Result<(Dataset, Skipped)> {
+        let mut bad = Bad::new(skip_bad);
+        let mut good = Vec::with_capacity(self.classes.len());
+        for (record, &label) in self.classes.iter().enumerate() {
+            if usize::from(label) < classes {
+                good.push(record);
+                continue;
+            }
             let message = format!(
                 "record {record} (offset {} of the content) has label {label}, but there are {classes} classes, from 0 on",
                 8 + record
             );
-            return Err(Error::data(&self.labels, message));
+            bad.meet(Error::data(&self.labels, message))?;
         }
-        let words: Vec<u32> = self.classes.iter().map(|&label| label.into()).collect();
+        let skipped = bad.finish(good.len(), "records", |message| Error::data(&self.labels, message))?;
+        // All records are kept, and those that are bad never chosen: their images need no copy of all others.
+        let words: Vec<u32> = self.classes.iter().map(|&label| if usize::from(label) < classes { label.into() } else { 0 }).collect();
         let labels = Array::new([words.len()], &words)?;
-        Dataset::from_bytes(self.shape, self.pixels, &labels)?.with_classes(classes)
+        let all = Dataset::from_bytes(self.shape, self.pixels, &labels)?.with_classes(classes)?;
+        Ok((if skipped.is_empty() { all } else { all.subset(good)? }, skipped))
     }
 }
 

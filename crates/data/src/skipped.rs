@@ -21,6 +21,13 @@ impl Skipped {
     pub fn is_empty(&self) -> bool {
         self.count == 0
     }
+
+    /// What another file of the same set had.
+    pub(crate) fn add(&mut self, other: Skipped) {
+        self.count += other.count;
+        self.reasons.extend(other.reasons);
+        self.reasons.truncate(REASONS);
+    }
 }
 
 impl fmt::Display for Skipped {
@@ -92,6 +99,9 @@ mod tests {
         let text = skipped.to_string();
         assert!(text.starts_with("13 bad records were skipped:\n  f: record 0\n") && text.ends_with("\n  and 3 more"), "{text}");
         assert_eq!(Skipped::default().to_string(), "no record was skipped");
+        let mut both = Skipped { count: 1, reasons: vec!["g: 0".into()] };
+        both.add(skipped);
+        assert_eq!((both.count, both.reasons.len(), &*both.reasons[0], &*both.reasons[9]), (14, 10, "g: 0", "f: record 8"));
     }
 
     #[test]

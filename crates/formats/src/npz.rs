@@ -4,7 +4,7 @@
 //! our own code (`zip`): the two hundred lines that this takes need no crate beside flate2, which is here already, and check every size
 //! against the file before memory is asked for.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use noyau_tensor::{Array, Error, Result, Shape};
 
@@ -54,7 +54,7 @@ impl Npz {
     /// [`Error::Data`] when there is none of this name (the message lists those that there are), its checksum is wrong, it is packed in
     /// another way than deflate, or it is no array that [`npy::from_bytes`] reads.
     pub fn array(&self, name: &str) -> Result<Array> {
-        npy::from_bytes(self.archive.path().join(name), &self.content(name)?)
+        npy::from_bytes(self.place(name), &self.content(name)?)
     }
 
     /// Shape and values of an array of bytes (`uint8`), row-major, one byte each as images are kept; none if its elements are of another type.
@@ -63,7 +63,12 @@ impl Npz {
     ///
     /// As for [`Npz::array`].
     pub fn bytes(&self, name: &str) -> Result<Option<(Shape, Vec<u8>)>> {
-        npy::bytes_of(&self.archive.path().join(name), self.content(name)?)
+        npy::bytes_of(&self.place(name), self.content(name)?)
+    }
+
+    /// What stands for an array in messages. Names are anything, also what would lead out of the archive were it a path.
+    fn place(&self, name: &str) -> PathBuf {
+        PathBuf::from(format!("{}/{name}", self.archive.path().display()))
     }
 
     fn content(&self, name: &str) -> Result<Vec<u8>> {

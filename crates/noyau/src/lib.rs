@@ -26,6 +26,30 @@ pub use noyau_train::{Device, Fit, Session, Spec, Step, Summary, Trainer, summar
 
 /// What a program needs every day: `use noyau::prelude::*;`.
 pub mod prelude {
+    /// A network that tells flowers apart, from a folder of images for each kind:
+    ///
+    /// ```no_run
+    /// use noyau::prelude::*;
+    ///
+    /// # fn main() -> Result<()> {
+    /// let train = ImageFolder::rgb().resize(32, 32).skip_bad(true).open("flowers/train")?;
+    /// println!("{} images of {:?}; {}", train.dataset.len(), train.classes, train.skipped);
+    /// let test = ImageFolder::like(&train).open("flowers/test")?;
+    ///
+    /// let model = Sequential::new()
+    ///     .then(Conv2d::new(3, 16, 3))
+    ///     .then(Relu)
+    ///     .then(MaxPool2d::new(2))
+    ///     .then(Flatten)
+    ///     .then(Linear::new(16 * 15 * 15, train.classes.len()));
+    /// let mut trainer = Trainer::new(Device::auto()?, model).optimizer(Adam::new(0.001));
+    /// trainer.fit(&train.dataset, Fit::epochs(10).test(&test.dataset))?;
+    ///
+    /// let rose = ImageFolder::like(&train).decode("rose.jpg", &std::fs::read("rose.jpg").unwrap())?;
+    /// # Ok(()) }
+    /// ```
+    #[cfg(feature = "image")]
+    pub use noyau_data::ImageFolder;
     pub use noyau_data::{Csv, Dataset, Loader, Mnist, Points};
     pub use noyau_nn::*;
     pub use noyau_tensor::{

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::Path;
 
-use noyau_tensor::{Array, Error, Result};
+use noyau_tensor::{Array, DType, Error, Result};
 
 use super::input::Input;
 use super::names::{NONE, Names};
@@ -158,7 +158,12 @@ impl Csv {
         for feature in features {
             table.add(feature).map_err(|message| input.fault(message))?;
         }
-        let samples = Array::new([n, table.width], &table.rows(n))?;
+        if table.width == 0 {
+            // A column of texts makes a feature of each that occurs; columns of numbers are always one.
+            let message = format!("there is nothing to learn from: all texts of {} are missing in the {n} good records", table.columns());
+            return Err(input.fault(message));
+        }
+        let samples = Array::from_words([n, table.width], DType::F32, table.rows(n))?;
         let (dataset, classes) = match classes {
             None => (Dataset::new(&samples, &Array::new([n, 1], &reals)?)?, Vec::new()),
             Some(classes) => {
@@ -275,19 +280,26 @@ impl Made {
         Ok(())
     }
 
-    /// The samples, row-major.
-    fn rows(&self, n: usize) -> Vec<f32> {
-        let mut rows = vec![0f32; n * self.width];
+    /// The names of the columns, for messages.
+    fn columns(&self) -> String {
+        self.columns.iter().map(|column| format!("{:?}", column.name)).collect::<Vec<_>>().join(", ")
+    }
+
+    /// The samples, row-major, as the words of an array.
+    fn rows(&self, n: usize) -> Vec<u32> {
+        let mut rows = vec![0u32; n * self.width];
         let mut at = 0;
         for part in &self.parts {
             let own = rows.chunks_exact_mut(self.width.max(1));
             at += match part {
                 Part::Reals(values) => {
-                    own.zip(values).for_each(|(row, &value)| row[at] = value);
+                    own.zip(values).for_each(|(row, &value)| row[at] = value.to_bits());
                     1
                 }
                 Part::OneHot(width, labels) => {
-                    own.zip(labels).filter(|(_, label)| **label != NONE).for_each(|(row, &label)| row[at + label as usize] = 1.0);
+                    own.zip(labels)
+                        .filter(|(_, label)| **label != NONE)
+                        .for_each(|(row, &label)| row[at + label as usize] = 1f32.to_bits());
                     *width
                 }
             };

@@ -86,3 +86,11 @@ fn bad_headers() {
     assert!(refused(&csv, b"x,\xff\n1,2\n").contains("column 2 is not UTF-8"));
     assert!(matches!(csv.read("no/such/file.csv"), Err(Error::Io { .. })));
 }
+
+/// Found by fuzzing: the only records with a text in them were bad.
+#[test]
+fn texts_that_are_missing_in_all_good_records() {
+    let csv = Csv::classes("y").column("a", ColumnKind::OneHot).missing(Missing::Mean).skip_bad(true);
+    let message = refused(&csv, "a,y\n,no\nred\n,yes\n");
+    assert!(message.contains("t.csv: ") && message.contains("all texts of \"a\" are missing in the 2 good records"), "{message}");
+}

@@ -103,6 +103,26 @@ fn labels_out_of_range() {
 }
 
 #[test]
+fn labels_out_of_range_are_skipped() {
+    let set = folder(&[0, 1, 200, 2], &[1, 9, 3]);
+    let mnist = Mnist::options().classes(4).skip_bad(true).open(set.path()).unwrap();
+    assert_eq!((mnist.train.len(), mnist.test.len(), mnist.classes, mnist.skipped.count), (3, 2, 4, 2));
+    // Images stay with their labels.
+    let (x, y) = mnist.train.get(2).unwrap();
+    assert_eq!((x.to_f64()[0], y.item()), (f64::from(18.0f32 * (1.0 / 255.0)), 2.0));
+    assert!(
+        mnist.skipped.reasons[0].contains("record 2 (offset 10 of the content) has label 200, but there are 4 classes"),
+        "{}",
+        mnist.skipped
+    );
+    assert!(mnist.skipped.reasons[1].contains(NAMES[3]), "{}", mnist.skipped);
+    // The labels to train on say what the classes are, where nobody else does.
+    assert_eq!(Mnist::options().skip_bad(true).open(folder(&[0, 1], &[1, 2]).path()).unwrap().skipped.count, 1);
+    let none = Mnist::options().classes(1).skip_bad(true).open(folder(&[0], &[3, 4]).path()).unwrap_err().to_string();
+    assert!(none.contains("all 2 records are bad") && none.contains(NAMES[3]), "{none}");
+}
+
+#[test]
 fn files_that_do_not_fit_together() {
     let set = folder(&[0, 1], &[1]);
     fs::write(set.path().join(NAMES[2]), idx(0x08, &[1, 3, 3], &[0; 9])).unwrap();

@@ -84,6 +84,21 @@ fn promises_are_checked_before_memory_is_asked_for() {
 }
 
 #[test]
+fn a_name_that_leads_out_of_the_archive_is_only_a_name() {
+    let mut bytes = to_bytes(&[("/etc/x".into(), arrays()[0].1.clone())]).unwrap();
+    assert_eq!(from_bytes("a.npz", &bytes).unwrap()[0].0, "/etc/x");
+    let header = bytes.windows(5).position(|w| w == b"descr").unwrap();
+    bytes[header] = b'D';
+    let (list, crc) = (bytes.windows(4).position(|w| w == b"PK\x01\x02").unwrap(), {
+        let mut crc = flate2::Crc::new();
+        crc.update(&bytes[30 + "/etc/x.npy".len()..][..128 + 24]);
+        crc.sum()
+    });
+    bytes[list + 16..list + 20].copy_from_slice(&crc.to_le_bytes());
+    assert!(message(&bytes).starts_with("a.npz//etc/x: header"), "{}", message(&bytes));
+}
+
+#[test]
 fn what_is_not_read_or_written() {
     let mut bytes = to_bytes(&arrays()[..1]).unwrap();
     let list = bytes.windows(4).position(|w| w == b"PK\x01\x02").unwrap();
