@@ -1,8 +1,7 @@
 // The left column: what to learn from, generated or one's own.
 
-import { el, field, help, text } from "./dom.js";
+import { el, field, help, sharp, text } from "./dom.js";
 import { drawPoints } from "./map.js";
-import { sharp } from "./dom.js";
 
 const CLASSES = ["circle", "xor", "gaussians", "spiral"];
 const VALUES = ["plane", "multi-gaussian"];

@@ -1,10 +1,9 @@
 // The right column: the large map, losses and their curves, accuracy, what is taken for what, and what can be taken home.
 
-import { el, help, text, translate } from "./dom.js";
+import { el, help, sharp, text, translate } from "./dom.js";
 import { Chart } from "./chart.js";
 import { MainMap } from "./map.js";
 import { mark, palette } from "./colours.js";
-import { sharp } from "./dom.js";
 import { Drawing } from "./drawing.js";
 import { openCode, saveWeights } from "./share.js";
 
@@ -37,13 +36,17 @@ export function mountOutput(app, box) {
   const matrix = el("div", { class: "matrix-box", "data-control": "confusion" });
   box.append(
     el("div", { class: "figures" }, test.box, train.box, right.box),
-    el("div", { class: "stack tight", "data-control": "curve" }, el("div", { class: "canvas-box" }, curve), el("div", { class: "row spread" }, hover, el("div", { class: "check" }, log, text("logScale", "label", { for: "check-log" })))),
-    el("figure", { class: "stack tight" }, el("div", { class: "canvas-box map-box" }, canvas), el("figcaption", {}, caption, legend)),
-    el("div", { class: "row" }, check("showTest", "showTest", ""), check("discretize", "discretize", "")),
-    matrix,
-    el("div", { class: "row export", "data-control": "export" },
+    el("div", { class: "stack" },
+      el("figure", { class: "stack tight" }, el("div", { class: "canvas-box map-box" }, canvas), el("figcaption", {}, caption, legend)),
+      el("div", { class: "row" }, check("showTest", "showTest", ""), check("discretize", "discretize", "")),
+    ),
+    el("div", { class: "stack" },
+      el("div", { class: "stack tight", "data-control": "curve" }, el("div", { class: "canvas-box" }, curve), el("div", { class: "row spread" }, hover, el("div", { class: "check" }, log, text("logScale", "label", { for: "check-log" })))),
+      matrix,
+      el("div", { class: "row export", "data-control": "export" },
       el("button", { type: "button", class: "button small", onclick: () => saveWeights(app) }, text("saveWeights")),
       el("button", { type: "button", class: "button small", onclick: () => openCode(app) }, text("showCode")), help(app, "export")),
+    ),
   );
   app.drawing = new Drawing(app, canvas, map, () => draw());
 

@@ -150,7 +150,7 @@ const TEXTS = {
   losses: ["Losses", "Pertes"],
   testLoss: ["Test loss", "Perte de test"],
   trainLoss: ["Training loss", "Perte d’entraînement"],
-  accuracy: ["Right on test points", "Tests justes"],
+  accuracy: ["Accuracy", "Justesse"],
   curves: ["Curves of the loss", "Courbes de la perte"],
   curveHow: ["Point at the curve to read it.", "Pointez la courbe pour la lire."],
   curveAt: ["Epoch {epoch}: training {train}, test {test}", "Époque {epoch} : entraînement {train}, test {test}"],
