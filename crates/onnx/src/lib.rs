@@ -10,4 +10,5 @@ mod import;
 pub mod proto;
 
 pub use import::{Dim, Model, NEWEST_OPSET, Port, supported};
+pub use noyau_cpu::Values;
 pub use proto::tensor_proto::DataType;

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use noyau_nn::Mode;
 use noyau_tensor::{DType, Tensor};
 
-use super::run::Run;
+use super::run::{Run, Scope};
 use super::value::{Data, Known, Value};
 use crate::proto::tensor_proto::DataType;
-use crate::proto::{AttributeProto, NodeProto, TensorProto};
+use crate::proto::{AttributeProto, GraphProto, NodeProto, TensorProto};
 
 /// What a function gives: the values of the node's outputs, of which trailing ones may be left out.
 pub(crate) type Made = Result<Vec<Value>, String>;
@@ -23,6 +23,8 @@ pub(crate) struct Call<'a> {
     pub opset: i64,
     pub mode: &'a Mode,
     pub run: &'a Run<'a>,
+    /// The names that the node sees.
+    pub scope: &'a Scope<'a>,
     pub operands: Vec<Option<Value>>,
     /// The elements' types in the file, where they are known.
     pub kinds: Vec<Option<DataType>>,
@@ -53,7 +55,7 @@ impl Call<'_> {
 
     /// An operand as an expression.
     pub fn tensor(&self, i: usize) -> Result<Tensor, String> {
-        self.value(i)?.tensor().map_err(|message| format!("operand {i}, `{}`: {message}", self.input_name(i)))
+        self.run.tensor(self.value(i)?).map_err(|message| format!("operand {i}, `{}`: {message}", self.input_name(i)))
     }
 
     /// An operand of a float type.
@@ -78,7 +80,7 @@ impl Call<'_> {
 
     /// An operand whose values have to be known now.
     pub fn known(&self, i: usize) -> Result<Arc<Known>, String> {
-        self.value(i)?.known().ok_or_else(|| {
+        self.run.known(self.value(i)?)?.ok_or_else(|| {
             format!(
                 "operand {i}, `{}`, depends on data; here it has to be known when the model is traced: give it as a constant",
                 self.input_name(i)
@@ -147,6 +149,16 @@ impl Call<'_> {
 
     pub fn text(&self, name: &str, default: &str) -> String {
         self.attribute(name).map_or_else(|| default.to_string(), |a| String::from_utf8_lossy(&a.s).into_owned())
+    }
+
+    pub fn texts(&self, name: &str) -> Vec<String> {
+        let read = |s: &Vec<u8>| String::from_utf8_lossy(s).into_owned();
+        self.attribute(name).map_or_else(Vec::new, |a| a.strings.iter().map(read).collect())
+    }
+
+    /// A graph within the node.
+    pub fn graph(&self, name: &str) -> Result<&GraphProto, String> {
+        self.attribute(name).and_then(|a| a.g.as_ref()).ok_or_else(|| format!("the graph `{name}` is missing"))
     }
 
     pub fn stored(&self, name: &str) -> Option<&TensorProto> {

@@ -34,6 +34,8 @@ pub(crate) struct Program {
     /// The file's own functions by domain and name.
     pub functions: HashMap<(String, String), FunctionProto>,
     pub producer: String,
+    /// The size of the graph and the functions as messages, values in other files included.
+    pub bytes: usize,
 }
 
 /// The domain of ONNX's own operations, whatever it is written as.
@@ -91,12 +93,13 @@ fn check(model: ModelProto, folder: Option<&Path>) -> std::result::Result<Progra
         ));
     }
     names(&graph, &[])?;
+    let bytes = functions.values().fold(graph.encoded_len(), |sum, function| sum.saturating_add(function.encoded_len()));
     let (initial, parameters, buffers) = values(&mut graph)?;
     let stored = |info: &&ValueInfoProto| !initial.contains_key(&info.name);
     let inputs = graph.input.iter().filter(stored).map(|info| port(info, "input")).collect::<std::result::Result<_, _>>()?;
     let outputs = graph.output.iter().map(|info| port(info, "output")).collect::<std::result::Result<_, _>>()?;
     let producer = format!("{} {}", model.producer_name, model.producer_version).trim().to_string();
-    Ok(Program { graph, initial, inputs, outputs, parameters, buffers, opsets, functions, producer })
+    Ok(Program { graph, initial, inputs, outputs, parameters, buffers, opsets, functions, producer, bytes })
 }
 
 fn versions(imports: &[crate::proto::OperatorSetIdProto], ir: i64) -> std::result::Result<Opsets, String> {
@@ -252,7 +255,10 @@ fn values(graph: &mut GraphProto) -> std::result::Result<Stored, String> {
     for tensor in std::mem::take(&mut graph.initializer) {
         let named = |message: String| format!("the initialiser `{}` {message}", short(&tensor.name));
         let used = uses.get(&tensor.name).copied().unwrap_or(Use::Setting);
-        let value = if used != Use::Setting && tensors::holds_floats(&tensor) {
+        let large =
+            DataType::try_from(tensor.data_type) == Ok(DataType::Double) && !tensors::known(&tensor).is_ok_and(|k| tensors::fits_f32(&k));
+        // What f32 has no room for stays as it is, for Model::run_f64.
+        let value = if used != Use::Setting && tensors::holds_floats(&tensor) && !large {
             let param = Param::from_array(tensor.name.clone(), tensors::floats(&tensor).map_err(named)?);
             let list = if used == Use::Buffer { &mut buffers } else { &mut parameters };
             list.push((tensor.name.clone(), param.clone()));

@@ -4,12 +4,13 @@ use std::collections::HashMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use noyau_compile::Graph;
+use noyau_cpu::Values;
 use noyau_nn::{Mode, Module};
-use noyau_tensor::{Error, Param, Result, Tensor};
+use noyau_tensor::{DType, Error, Param, Result, Shape, State, Tensor};
 
 use super::load::{self, Program};
 use super::run;
-use super::value::dtype;
 use crate::DataType;
 
 /// A model from an ONNX file.
@@ -130,32 +131,58 @@ impl Model {
     ///
     /// As for [`Model::run_tensors`].
     pub fn run_mode(&self, inputs: &[Tensor], mode: &Mode) -> Result<Vec<Tensor>> {
-        self.check_inputs(inputs).map_err(|message| Error::data(&self.path, message))?;
+        for (tensor, port) in inputs.iter().zip(&self.program.inputs) {
+            if let Some(error) = tensor.error() {
+                return Err(Error::data(&self.path, format!("the input `{}` carries an error: {error}", port.name)));
+            }
+        }
+        let given: Vec<(&Shape, DType)> = inputs.iter().map(|tensor| (tensor.shape(), tensor.dtype())).collect();
+        self.check_inputs(&given).map_err(|message| Error::data(&self.path, message))?;
         run::run(&self.path, &self.program, inputs, mode)
     }
 
-    fn check_inputs(&self, inputs: &[Tensor]) -> Result<(), String> {
+    /// The results for `inputs`, every operation in f64 on the host: for files whose numbers are doubles, and to see how far f32 is from them. One plain loop an
+    /// operation, so slow; as in evaluation; weights are those of the file, in f32, unless they are doubles that f32 has no room for.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Model::run_tensors`].
+    pub fn run_f64(&self, inputs: &[Values]) -> Result<Vec<Values>> {
+        let given: Vec<(&Shape, DType)> = inputs.iter().map(|values| (&values.shape, values.dtype)).collect();
+        self.check_inputs(&given).map_err(|message| Error::data(&self.path, message))?;
+        if let Some((port, _)) = self.program.inputs.iter().zip(inputs).find(|(_, v)| v.shape.checked_numel() != Some(v.data.len())) {
+            return Err(Error::data(&self.path, format!("the input `{}` holds another number of values than its shape has", port.name)));
+        }
+        let (results, arguments) = run::run_f64(&self.path, &self.program, inputs.to_vec())?;
+        let declared: Vec<(Shape, DType)> = arguments.iter().map(|values| (values.shape.clone(), values.dtype)).collect();
+        let graph = Graph::trace(&declared, &results.iter().collect::<Vec<_>>(), &[])?;
+        // What cannot be had has no values, and the oracle says so.
+        let state = |state: &State| match state.initial_value(0) {
+            Ok(array) => Values::from(&array),
+            Err(_) => Values { shape: Shape::from([0]), dtype: state.dtype(), data: Vec::new() },
+        };
+        noyau_cpu::evaluate(&graph, &arguments, &state).map(|run| run.outputs)
+    }
+
+    fn check_inputs(&self, inputs: &[(&Shape, DType)]) -> Result<(), String> {
         let ports = &self.program.inputs;
         if inputs.len() != ports.len() {
             let names: Vec<String> = ports.iter().map(Port::to_string).collect();
             return Err(format!("{} inputs were given; the model takes {}: {}", inputs.len(), ports.len(), names.join(", ")));
         }
         let mut sizes: HashMap<&str, (usize, &str)> = HashMap::new();
-        for (tensor, port) in inputs.iter().zip(ports) {
-            if let Some(error) = tensor.error() {
-                return Err(format!("the input `{}` carries an error: {error}", port.name));
-            }
-            let wanted = dtype(port.kind).map_err(|message| format!("the input `{}`: {message}", port.name))?;
-            if tensor.dtype() != wanted {
-                return Err(format!("the input `{port}` needs a tensor of {wanted}, got {}{}", tensor.dtype(), tensor.shape()));
+        for ((given, dtype), port) in inputs.iter().zip(ports) {
+            let wanted = super::value::dtype(port.kind).map_err(|message| format!("the input `{}`: {message}", port.name))?;
+            if *dtype != wanted {
+                return Err(format!("the input `{port}` needs a tensor of {wanted}, got {dtype}{given}"));
             }
             let Some(shape) = &port.shape else { continue };
-            let fits = shape.len() == tensor.rank()
-                && shape.iter().zip(tensor.shape().iter()).all(|(dim, &size)| !matches!(dim, Dim::Fixed(n) if *n != size));
+            let fits = shape.len() == given.rank()
+                && shape.iter().zip(given.iter()).all(|(dim, &size)| !matches!(dim, Dim::Fixed(n) if *n != size));
             if !fits {
-                return Err(format!("the input `{port}` got a tensor of shape {}", tensor.shape()));
+                return Err(format!("the input `{port}` got a tensor of shape {given}"));
             }
-            for (dim, &size) in shape.iter().zip(tensor.shape().iter()) {
+            for (dim, &size) in shape.iter().zip(given.iter()) {
                 let Dim::Named(name) = dim else { continue };
                 let (other, by) = *sizes.entry(name).or_insert((size, &port.name));
                 if other != size {

@@ -133,7 +133,7 @@ pub(crate) fn floats(tensor: &TensorProto) -> Result<Array, String> {
     let Data::Floats(values) = &known.data else { return Err(format!("holds {}, not floats", stored.as_str_name())) };
     let dtype = dtype(stored)?;
     if let Some(value) = values.iter().find(|v| v.is_finite() && v.abs() > f64::from(f32::MAX)) {
-        return Err(format!("holds the value {value}, which is beyond f32, in which noyau computes"));
+        return Err(format!("holds the value {value:e}, which is beyond f32, in which noyau computes"));
     }
     let words = values.iter().map(|&v| Scalar::new(v, dtype).to_word()).collect();
     Array::from_words(shape, dtype, words).map_err(|e| e.to_string())
@@ -142,4 +142,12 @@ pub(crate) fn floats(tensor: &TensorProto) -> Result<Array, String> {
 /// Whether a stored tensor has a float type.
 pub(crate) fn holds_floats(tensor: &TensorProto) -> bool {
     kind(tensor.data_type).is_ok_and(is_float)
+}
+
+/// Whether all finite values are ones that f32 has room for.
+pub(crate) fn fits_f32(known: &Known) -> bool {
+    match &known.data {
+        Data::Floats(all) => all.iter().all(|v| !v.is_finite() || v.abs() <= f64::from(f32::MAX)),
+        Data::Ints(_) => true,
+    }
 }

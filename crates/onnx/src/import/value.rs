@@ -16,6 +16,8 @@ pub(crate) enum Value {
     Known(Arc<Known>),
     /// An expression.
     Tensor(Tensor),
+    /// A sequence of values.
+    List(Arc<Vec<Value>>),
     /// An optional value that is not there.
     Nothing,
 }
@@ -70,7 +72,14 @@ impl Known {
         let dtype = dtype(self.kind)?;
         let words = match &self.data {
             Data::Ints(all) => all.iter().map(|&v| word(v, dtype)).collect::<Result<Vec<u32>, String>>()?,
-            Data::Floats(all) => all.iter().map(|&v| Scalar::new(v, dtype).to_word()).collect(),
+            Data::Floats(all) => {
+                if let Some(value) = all.iter().find(|v| v.is_finite() && v.abs() > f64::from(f32::MAX)) {
+                    return Err(format!(
+                        "holds the value {value:e}, which is beyond f32, in which noyau computes; Model::run_f64 takes it as it is"
+                    ));
+                }
+                all.iter().map(|&v| Scalar::new(v, dtype).to_word()).collect()
+            }
         };
         let first = words.first().copied();
         // One value everywhere folds in the compiler.
@@ -162,6 +171,7 @@ impl Value {
         match self {
             Value::Known(known) => known.tensor(),
             Value::Tensor(tensor) => Ok(tensor.clone()),
+            Value::List(all) => Err(format!("is a sequence of {} values, not a tensor", all.len())),
             Value::Nothing => Err("is empty".into()),
         }
     }
@@ -171,7 +181,7 @@ impl Value {
         match self {
             Value::Known(known) => Some(Arc::clone(known)),
             Value::Tensor(tensor) => known_constant(tensor).map(Arc::new),
-            Value::Nothing => None,
+            Value::List(_) | Value::Nothing => None,
         }
     }
 
@@ -180,7 +190,7 @@ impl Value {
         match self {
             Value::Known(known) => Some(known.shape.clone()),
             Value::Tensor(tensor) => Some(tensor.shape().to_vec()),
-            Value::Nothing => None,
+            Value::List(_) | Value::Nothing => None,
         }
     }
 }

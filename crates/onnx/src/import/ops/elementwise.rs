@@ -34,6 +34,15 @@ pub(super) const TABLE: &[(&str, Function)] = &[
     ("HardSigmoid", |c| one((c.float(0)? * c.real("alpha", 0.2) + c.real("beta", 0.5)).clamp(0.0, 1.0))),
     ("HardSwish", |c| one(c.float(0)?.hardswish())),
     ("Identity", |c| Ok(vec![c.value(0)?.clone()])),
+    ("IsInf", |c| {
+        let x = c.float(0)?;
+        let found = match (c.flag("detect_positive", true), c.flag("detect_negative", true)) {
+            (true, true) => x.isinf(),
+            (false, false) => x.isinf().logical_and(x.isnan()),
+            (up, _) => x.isinf().logical_and(if up { x.gt(0.0) } else { x.lt(0.0) }),
+        };
+        one(found)
+    }),
     ("IsNaN", |c| one(c.float(0)?.isnan())),
     ("LeakyRelu", leaky_relu),
     ("Less", |c| binary(c, |a, b| a.lt(b))),
@@ -143,9 +152,23 @@ fn prelu(call: &Call) -> Made {
     one(x.ge(0.0).where_(&x, &x * slope))
 }
 
+/// Integers are raised by way of f32, exactly as far as that goes, unless the exponent is a small constant.
 fn pow(call: &Call) -> Made {
-    let (x, power) = (call.float(0)?, call.tensor(1)?);
-    if let Some(n) = call.value(1)?.known().filter(|k| k.data.len() == 1).map(|k| k.to_f64()[0])
+    let (x, power) = (call.tensor(0)?, call.tensor(1)?);
+    if x.dtype().is_int() {
+        if let Some(n) = call.run.known(call.value(1)?)?.filter(|k| k.data.len() == 1).map(|k| k.to_f64()[0])
+            && n == n.trunc()
+            && (1.0..=16.0).contains(&n)
+            && power.rank() <= x.rank()
+        {
+            return one((1..n as usize).fold(x.clone(), |y, _| y * &x));
+        }
+        return one(x.to(DType::F32).pow(power.to(DType::F32)).round().to(x.dtype()));
+    }
+    if !x.dtype().is_float() {
+        return Err(format!("operand 0 is of {}", x.dtype()));
+    }
+    if let Some(n) = call.run.known(call.value(1)?)?.filter(|k| k.data.len() == 1).map(|k| k.to_f64()[0])
         && n == n.trunc()
         && n.abs() <= 16.0
         && power.rank() <= x.rank()

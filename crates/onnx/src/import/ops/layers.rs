@@ -1,4 +1,4 @@
-//! Convolutions, pooling, normalisation, dropout.
+//! Convolutions, normalisation, dropout.
 
 use noyau_nn::layers::dropout;
 use noyau_tensor::{ConvOptions, DType, Op, Param, Scalar, Shape, Tensor};
@@ -7,30 +7,26 @@ use super::Function;
 use crate::import::call::{Call, Made, countable, one, table};
 
 pub(super) const TABLE: &[(&str, Function)] = &[
-    ("AveragePool", average_pool),
     ("BatchNormalization", batch_norm),
     ("Conv", conv),
     ("ConvTranspose", conv_transpose),
     ("Dropout", drop),
-    ("GlobalAveragePool", |c| global(c, |x, a| x.mean_keep(a))),
-    ("GlobalMaxPool", |c| global(c, |x, a| x.max_keep(a))),
     ("InstanceNormalization", instance_norm),
     ("LRN", lrn),
     ("LayerNormalization", layer_norm),
-    ("MaxPool", max_pool),
 ];
 
 /// What windows over the spatial axes are.
-struct Windows {
-    kernel: Vec<usize>,
-    stride: Vec<usize>,
-    dilation: Vec<usize>,
-    before: Vec<usize>,
-    after: Vec<usize>,
+pub(super) struct Windows {
+    pub kernel: Vec<usize>,
+    pub stride: Vec<usize>,
+    pub dilation: Vec<usize>,
+    pub before: Vec<usize>,
+    pub after: Vec<usize>,
 }
 
 /// The numbers of a convolution or a pooling over `spatial` axes of these sizes.
-fn windows(call: &Call, spatial: &[usize], kernel: Vec<usize>) -> Result<Windows, String> {
+pub(super) fn windows(call: &Call, spatial: &[usize], kernel: Vec<usize>) -> Result<Windows, String> {
     let rank = spatial.len();
     if rank == 0 || kernel.len() != rank || kernel.contains(&0) {
         return Err(format!("a kernel of {kernel:?} for spatial axes of {spatial:?}"));
@@ -66,7 +62,7 @@ fn windows(call: &Call, spatial: &[usize], kernel: Vec<usize>) -> Result<Windows
 }
 
 /// `x` with its spatial axes padded.
-fn padded(x: &Tensor, before: &[usize], after: &[usize], value: f32) -> Result<Tensor, String> {
+pub(super) fn padded(x: &Tensor, before: &[usize], after: &[usize], value: f32) -> Result<Tensor, String> {
     let widths: Vec<(usize, usize)> = [(0, 0); 2].into_iter().chain(before.iter().copied().zip(after.iter().copied())).collect();
     countable(x.shape().iter().zip(&widths).map(|(&d, &(a, b))| d.saturating_add(a).saturating_add(b)).collect())?;
     Ok(x.pad(&widths, value))
@@ -136,92 +132,75 @@ fn convolve(x: &Tensor, weight: &Tensor, stride: &[usize], dilation: &[usize], g
 /// The whole result is made, and what the padding takes away cut off.
 fn conv_transpose(call: &Call) -> Made {
     let (x, weight, kernel, group) = operands(call)?;
-    if call.given("output_shape") || !matches!(call.text("auto_pad", "NOTSET").as_str(), "NOTSET" | "" | "VALID") {
-        return Err("output_shape and auto_pad are not supported; export it with pads".into());
-    }
     let rank = kernel.len();
-    let w = windows(call, &x.shape()[2..], kernel)?;
-    let options = ConvOptions::new().stride(&w.stride[..]).dilation(&w.dilation[..]).groups(group);
-    let full = match rank {
-        1 => x.conv_transpose1d(&weight, &options),
-        2 => x.conv_transpose2d(&weight, &options),
-        _ => return Err(format!("{rank} spatial axes are not supported, 1 or 2 are")),
-    };
-    if let Some(error) = full.error() {
-        return Err(error.to_string());
+    let spatial = x.shape()[2..].to_vec();
+    let w = windows(call, &spatial, kernel)?;
+    let full = convolve_transposed(&x, &weight, &w.stride, &w.dilation, group)?;
+    let extra = call.counts("output_padding", 0)?.filter(|list| !list.is_empty()).unwrap_or_else(|| vec![0; rank]);
+    let asked = call.counts("output_shape", 0)?.filter(|list| !list.is_empty());
+    if extra.len() != rank || asked.as_ref().is_some_and(|list| list.len() < rank) {
+        return Err(format!("output_padding {extra:?} and output_shape {asked:?} for {rank} spatial axes"));
     }
-    let extra = call.counts("output_padding", 0)?.unwrap_or_else(|| vec![0; rank]);
-    if extra.len() != rank {
-        return Err(format!("output_padding {extra:?} for {rank} spatial axes"));
-    }
+    let auto = call.text("auto_pad", "NOTSET");
+    let same = auto.starts_with("SAME");
     let mut y = padded(&full, &vec![0; rank], &extra, 0.0)?;
     for i in 0..rank {
-        let end = y.shape()[i + 2].checked_sub(w.after[i]).filter(|&end| end >= w.before[i]);
-        y = y.slice(i as isize + 2, w.before[i]..end.ok_or("the padding takes away more than there is")?);
+        let size = y.shape()[i + 2];
+        // What is given last in output_shape are the spatial sizes.
+        let wanted = match &asked {
+            Some(list) => Some(list[list.len() - rank + i]),
+            None if same => Some(table(spatial[i].saturating_mul(w.stride[i]))?),
+            None => None,
+        };
+        let (before, end) = match wanted {
+            None => (w.before[i], size.checked_sub(w.after[i])),
+            Some(wanted) => {
+                let total = size.saturating_sub(wanted);
+                let before = if auto == "SAME_UPPER" { total / 2 } else { total - total / 2 };
+                if size < wanted {
+                    let mut after = vec![0; rank];
+                    after[i] = wanted - size;
+                    y = padded(&y, &vec![0; rank], &after, 0.0)?;
+                }
+                (before, before.checked_add(wanted))
+            }
+        };
+        let end = end.filter(|&end| end >= before && end <= y.shape()[i + 2]);
+        y = y.slice(i as isize + 2, before..end.ok_or("the padding takes away more than there is")?);
     }
     biased(call, y)
 }
 
-/// The windows, their axes, and for each axis which of its places lie inside the input.
-type Pooled = (Tensor, Vec<isize>, Vec<Vec<f32>>);
-
-/// The windows of `x` as axes of their own, at its end, and how many elements each has that count, axis by axis.
-fn pooled(call: &Call, x: &Tensor, nothing: f32) -> Result<Pooled, String> {
-    if x.rank() < 3 {
-        return Err(format!("needs [n, channels, ..], got {}", x.shape()));
-    }
-    let spatial = x.shape()[2..].to_vec();
-    let w = windows(call, &spatial, call.counts("kernel_shape", 1)?.ok_or("kernel_shape is missing")?)?;
-    let (mut after, mut counts) = (w.after.clone(), Vec::new());
-    for i in 0..spatial.len() {
-        let reach = (w.kernel[i] - 1) * w.dilation[i] + 1;
-        let whole = spatial[i] + w.before[i] + w.after[i];
-        let free = whole
-            .checked_sub(reach)
-            .ok_or_else(|| format!("a window of {reach} does not fit into an axis of {whole}, padding included"))?;
-        let mut count = free / w.stride[i] + 1;
-        // A last window that ends outside, but does not begin there.
-        if call.flag("ceil_mode", false) && free % w.stride[i] != 0 && count * w.stride[i] < spatial[i] + w.before[i] {
-            count += 1;
-            after[i] += (count - 1) * w.stride[i] + reach - whole;
+/// A transposed convolution over any number of axes, without padding: beyond two, the sum over the first axis of the kernel, each part laid where it belongs.
+fn convolve_transposed(x: &Tensor, weight: &Tensor, stride: &[usize], dilation: &[usize], group: usize) -> Result<Tensor, String> {
+    let options = ConvOptions::new().stride(stride).dilation(dilation).groups(group);
+    let sum = match x.rank() {
+        3 => x.conv_transpose1d(weight, &options),
+        4 => x.conv_transpose2d(weight, &options),
+        _ => {
+            let (n, depth, planes) = (x.shape()[0], x.shape()[2], weight.shape()[2]);
+            let slabs = x.transpose(1, 2).flatten(0, 1);
+            let mut sum: Option<Tensor> = None;
+            for k in 0..planes {
+                let y = convolve_transposed(&slabs, &weight.select(2, k), &stride[1..], &dilation[1..], group)?;
+                let shape: Shape = [n, depth].into_iter().chain(y.shape()[1..].iter().copied()).collect();
+                let y = y.reshape(shape).transpose(1, 2).spread(2, stride[0]);
+                let (mut before, mut after) = (vec![0; x.rank() - 2], vec![0; x.rank() - 2]);
+                (before[0], after[0]) = (k * dilation[0], (planes - 1 - k) * dilation[0]);
+                let y = padded(&y, &before, &after, 0.0)?;
+                sum = Some(sum.map_or(y.clone(), |sum| sum + y));
+            }
+            sum.ok_or("the kernel is empty")?
         }
-        let (low, high) = if call.flag("count_include_pad", false) { (0, whole) } else { (w.before[i], w.before[i] + spatial[i]) };
-        let below = |start: usize, end: usize| end.saturating_sub(start).div_ceil(w.dilation[i]).min(w.kernel[i]);
-        counts.push((0..count).map(|o| (below(o * w.stride[i], high) - below(o * w.stride[i], low)) as f32).collect());
+    };
+    match sum.error() {
+        Some(error) => Err(error.to_string()),
+        None => Ok(sum),
     }
-    let mut rows = padded(x, &w.before, &after, nothing)?;
-    for i in 0..spatial.len() {
-        rows = rows.unfold_dilated(i as isize + 2, w.kernel[i], w.stride[i], w.dilation[i]);
-    }
-    Ok((rows, (1..=spatial.len() as isize).map(|i| -i).collect(), counts))
-}
-
-fn max_pool(call: &Call) -> Made {
-    let (rows, axes, _) = pooled(call, &call.tensor(0)?, f32::MIN)?;
-    one(rows.max(&axes))
-}
-
-fn average_pool(call: &Call) -> Made {
-    let (rows, axes, counts) = pooled(call, &call.float(0)?, 0.0)?;
-    let mut mean = rows.sum_axes(&axes);
-    for (i, counts) in counts.iter().enumerate() {
-        let mut shape = vec![1; axes.len()];
-        shape[i] = counts.len();
-        mean = &mean / Tensor::new(counts, shape).to(mean.dtype());
-    }
-    one(mean)
-}
-
-fn global(call: &Call, make: fn(&Tensor, &[isize]) -> Tensor) -> Made {
-    let x = call.float(0)?;
-    if x.rank() < 3 {
-        return Err(format!("needs [n, channels, ..], got {}", x.shape()));
-    }
-    one(make(&x, &(2..x.rank() as isize).collect::<Vec<_>>()))
 }
 
 /// A number for each channel, beside `[n, channels, ..]`.
-fn by_channel(t: &Tensor, rank: usize) -> Tensor {
+pub(super) fn by_channel(t: &Tensor, rank: usize) -> Tensor {
     t.reshape([t.numel()].into_iter().chain(vec![1; rank.max(2) - 2]).collect::<Shape>())
 }
 
@@ -306,11 +285,14 @@ fn lrn(call: &Call) -> Made {
 fn drop(call: &Call) -> Made {
     let x = call.float(0)?;
     let ratio = if call.given("ratio") { f64::from(call.real("ratio", 0.5)) } else { call.number(1)?.unwrap_or(0.5) };
-    let mask = Tensor::full(x.shape(), Scalar::Bool(true));
     let asked = call.number(2)?.unwrap_or(0.0) != 0.0 && ratio != 0.0;
-    if (call.mode.is_training() || asked) && call.wants(1) {
-        return Err("the mask of a dropout that drops is not supported".into());
+    let training = noyau_nn::Mode::train();
+    let mode = if asked { &training } else { call.mode };
+    if mode.is_training() && call.wants(1) {
+        // What drops ones tells which.
+        let kept = dropout(&Tensor::ones(x.shape()), ratio, mode);
+        return Ok(vec![(&x * kept.to(x.dtype())).into(), kept.gt(0.0).into()]);
     }
-    let y = if asked { dropout(&x, ratio, &noyau_nn::Mode::train()) } else { dropout(&x, ratio, call.mode) };
-    Ok(vec![y.into(), mask.into()])
+    let mask = Tensor::full(x.shape(), Scalar::Bool(true));
+    Ok(vec![dropout(&x, ratio, mode).into(), mask.into()])
 }

@@ -1,6 +1,6 @@
 //! Reductions, softmax, products of matrices.
 
-use noyau_tensor::Tensor;
+use noyau_tensor::{DType, Scalar, Tensor};
 
 use super::Function;
 use super::shape::places;
@@ -14,10 +14,12 @@ pub(super) const TABLE: &[(&str, Function)] = &[
     ("MatMul", |c| one(c.tensor(0)?.matmul(&c.tensor(1)?))),
     ("ReduceL1", |c| reduce(c, |x, a| x.abs().sum_keep(a))),
     ("ReduceL2", |c| reduce(c, |x, a| x.square().sum_keep(a).sqrt())),
-    ("ReduceLogSumExp", |c| reduce(c, |x, a| x.logsumexp_keep(a))),
-    ("ReduceMax", |c| reduce(c, |x, a| x.max_keep(a))),
+    ("ReduceLogSum", |c| reduce(c, |x, a| x.sum_keep(a).log())),
+    ("ReduceLogSumExp", |c| reduce(c, |x, a| chosen(x, a, f64::NEG_INFINITY, |x, a| x.logsumexp_keep(a)))),
+    ("ReduceMax", |c| reduce(c, |x, a| chosen(x, a, f64::NEG_INFINITY, |x, a| x.max_keep(a)))),
     ("ReduceMean", |c| reduce(c, |x, a| x.mean_keep(a))),
-    ("ReduceMin", |c| reduce(c, |x, a| x.min_keep(a))),
+    ("ReduceMin", |c| reduce(c, |x, a| chosen(x, a, f64::INFINITY, |x, a| x.min_keep(a)))),
+    ("ReduceProd", |c| reduce(c, product)),
     ("ReduceSum", |c| reduce(c, |x, a| x.sum_keep(a))),
     ("ReduceSumSquare", |c| reduce(c, |x, a| x.square().sum_keep(a))),
     ("Softmax", |c| soft(c, Tensor::softmax)),
@@ -39,13 +41,32 @@ fn reduce(call: &Call, make: fn(&Tensor, &[isize]) -> Tensor) -> Made {
     one(kept.reshape(shape))
 }
 
+/// A choice among bools, and among no elements: what every other would win against.
+fn chosen(x: &Tensor, axes: &[isize], none: f64, make: fn(&Tensor, &[isize]) -> Tensor) -> Tensor {
+    let bool = x.dtype() == DType::Bool;
+    if axes.iter().any(|&i| x.shape()[i as usize] == 0) {
+        let shape: Vec<usize> = (0..x.rank()).map(|i| if axes.contains(&(i as isize)) { 1 } else { x.shape()[i] }).collect();
+        return Tensor::full(shape, if bool { Scalar::Bool(none > 0.0) } else { Scalar::new(none, x.dtype()) });
+    }
+    if bool { make(&x.to(DType::I32), axes).to(DType::Bool) } else { make(x, axes) }
+}
+
+/// The axes stay, with the size 1.
+fn product(x: &Tensor, axes: &[isize]) -> Tensor {
+    let shape: Vec<usize> = (0..x.rank()).map(|i| if axes.contains(&(i as isize)) { 1 } else { x.shape()[i] }).collect();
+    x.prod(axes).reshape(shape)
+}
+
 fn extreme(call: &Call, make: fn(&Tensor, isize) -> Tensor) -> Made {
     let x = call.tensor(0)?;
-    if call.flag("select_last_index", false) {
-        return Err("select_last_index is not supported".into());
-    }
     let at = axis(call.int("axis", 0), x.rank())? as isize;
-    let found = places(make(&x, at));
+    // The last of equals is the first from the other end.
+    let found = if call.flag("select_last_index", false) {
+        let last = i32::try_from(x.shape()[at as usize]).map_err(|_| format!("an axis of {} places", x.shape()[at as usize]))? - 1;
+        last - places(make(&x.flip(&[at]), at))
+    } else {
+        places(make(&x, at))
+    };
     one(if call.flag("keepdims", true) { found.unsqueeze(at) } else { found })
 }
 
