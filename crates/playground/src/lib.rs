@@ -9,8 +9,22 @@
 
 #![forbid(unsafe_code)]
 
+pub mod answer;
 pub mod cloud;
+mod code;
 pub mod digits;
+mod engine;
+pub mod network;
+#[cfg(target_arch = "wasm32")]
+mod page;
+#[cfg(target_arch = "wasm32")]
+mod page_digits;
 mod setup;
+pub mod slope;
+pub mod speed;
+pub mod surface;
 
-pub use setup::{Activation, Cost, Data, Feature, Layer, Penalty, Rule, Setup};
+pub use cloud::{Cloud, Own, Point};
+pub use engine::{Engine, Figures, Matrix, Record, Trail};
+pub use network::Network;
+pub use setup::{Activation, Change, Cost, Data, Edit, Feature, Layer, Penalty, Rule, Running, Setup};

@@ -7,6 +7,7 @@ use noyau_train::{Device, DeviceChoice};
 use serde_json::json;
 use wasm_bindgen::prelude::{JsError, wasm_bindgen};
 
+use crate::answer;
 use crate::digits::{self, Images, Kind, Stage};
 
 type Result<T> = std::result::Result<T, JsError>;
@@ -53,7 +54,7 @@ impl Digits {
             "epoch": digits.step() as f64 / digits.steps_per_epoch() as f64,
             "stepsPerEpoch": digits.steps_per_epoch(),
             "batch": digits.batch(),
-            "device": if digits.device().is_cpu() { "CPU".into() } else { digits.device().adapter() },
+            "device": answer::device(digits.device()),
             "deviceKind": digits.device().name(),
             "model": digits.kind().name(),
             "words": digits.words(),

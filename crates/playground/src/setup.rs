@@ -169,6 +169,26 @@ pub struct Edit {
     pub value: f32,
 }
 
+named! {
+    /// A choice that can change while a training runs.
+    Running, "changes":
+    /// The learning rate.
+    Rate = "r",
+    /// The penalty's.
+    PenaltyRate = "p",
+}
+
+/// A rate that the visitor has changed on the way, and when.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Change {
+    /// After so many steps.
+    pub step: u64,
+    /// Which.
+    pub what: Running,
+    /// The new value.
+    pub value: f64,
+}
+
 /// All that a training depends on. The same setup gives the same training, so that its address is enough to share it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Setup {
@@ -176,6 +196,8 @@ pub struct Setup {
     pub data: Data,
     /// The visitor's own points, for [`Data::Own`].
     pub own: Own,
+    /// How many classes to make of those data sets that can have more than two, 2 to [`Setup::MOST_CLASSES`].
+    pub classes: usize,
     /// 0 to 50, in hundredths.
     pub noise: u32,
     /// How many of a hundred points are to train on, 10 to 90.
@@ -188,7 +210,7 @@ pub struct Setup {
     pub features: Vec<Feature>,
     /// At most [`Setup::MOST_LAYERS`].
     pub layers: Vec<Layer>,
-    /// The learning rate.
+    /// The learning rate at first.
     pub rate: f64,
     /// How the weights go downhill.
     pub rule: Rule,
@@ -196,7 +218,7 @@ pub struct Setup {
     pub cost: Cost,
     /// What large weights cost.
     pub penalty: Penalty,
-    /// How much that weighs.
+    /// How much that weighs at first.
     pub penalty_rate: f64,
     /// The share of hidden neurons that sits out a step, 0 to below 1.
     pub dropout: f64,
@@ -206,6 +228,8 @@ pub struct Setup {
     pub steps: u64,
     /// Weights changed by hand on the way, in order.
     pub edits: Vec<Edit>,
+    /// Rates changed on the way, in order.
+    pub changes: Vec<Change>,
     /// What else the page keeps, such as its language and which controls a lesson hides: known to the page alone.
     pub view: Vec<(String, String)>,
 }
@@ -216,6 +240,7 @@ impl Default for Setup {
         Setup {
             data: Data::Circle,
             own: Own::default(),
+            classes: 2,
             noise: 0,
             train_share: 50,
             batch: 10,
@@ -231,6 +256,7 @@ impl Default for Setup {
             stop_below: None,
             steps: 0,
             edits: Vec::new(),
+            changes: Vec::new(),
             view: Vec::new(),
         }
     }
@@ -241,10 +267,14 @@ impl Setup {
     pub const MOST_LAYERS: usize = 6;
     /// Neurons of a hidden layer.
     pub const MOST_NEURONS: usize = 8;
+    /// Generated classes.
+    pub const MOST_CLASSES: usize = 6;
     /// Points a step.
     pub const MOST_BATCH: usize = 100;
-    /// Steps that an address may ask for: they are done before the page shows anything.
-    pub const MOST_STEPS: u64 = 200_000;
+    /// Steps that an address may ask for.
+    pub const MOST_STEPS: u64 = 100_000_000;
+    /// The largest learning rate, and penalty's rate.
+    pub const MOST_RATE: f64 = 10.0;
 
     /// The setup that an address holds (what follows its `#`), and what in it made no sense, a line each: that part is as by default.
     pub fn from_address(text: &str) -> (Setup, Vec<String>) {
@@ -262,6 +292,7 @@ impl Setup {
             setup.data = Data::Circle;
         }
         setup.edits.sort_by_key(|edit| edit.step);
+        setup.changes.sort_by_key(|change| change.step);
         (setup, faults)
     }
 
@@ -270,6 +301,7 @@ impl Setup {
         match key {
             "data" => self.data = value.parse()?,
             "own" => self.own = Own::from_address(value)?,
+            "classes" => self.classes = number(key, value, 2..=Setup::MOST_CLASSES)?,
             "noise" => self.noise = number(key, value, 0..=50)?,
             "train" => self.train_share = number(key, value, 10..=90)?,
             "batch" => self.batch = number(key, value, 1..=Setup::MOST_BATCH)?,
@@ -279,15 +311,16 @@ impl Setup {
                 self.features = Feature::ALL.iter().copied().filter(|f| chosen.contains(f)).collect();
             }
             "layers" => self.layers = layers(value)?,
-            "rate" => self.rate = real(key, value, 0.0..=10.0)?,
+            "rate" => self.rate = real(key, value, 0.0..=Setup::MOST_RATE)?,
             "optimizer" => self.rule = value.parse()?,
             "loss" => self.cost = value.parse()?,
             "penalty" => self.penalty = value.parse()?,
-            "penaltyRate" => self.penalty_rate = real(key, value, 0.0..=10.0)?,
+            "penaltyRate" => self.penalty_rate = real(key, value, 0.0..=Setup::MOST_RATE)?,
             "dropout" => self.dropout = real(key, value, 0.0..=0.9)?,
             "stop" => self.stop_below = if value.is_empty() { None } else { Some(real(key, value, 0.0..=1e6)?) },
             "steps" => self.steps = number(key, value, 0..=Setup::MOST_STEPS)?,
             "edits" => self.edits = value.split('_').filter(|e| !e.is_empty()).map(edit).collect::<Result<_>>()?,
+            "changes" => self.changes = value.split('_').filter(|c| !c.is_empty()).map(change).collect::<Result<_>>()?,
             _ => {
                 self.view.retain(|(k, _)| k != key);
                 self.view.push((key.into(), value.into()));
@@ -307,6 +340,7 @@ impl Setup {
         };
         put("data", own.data != default.data, &own.data.name());
         put("own", own.data == Data::Own, &own.own.address());
+        put("classes", own.classes != default.classes, &own.classes);
         put("noise", own.noise != default.noise, &own.noise);
         put("train", own.train_share != default.train_share, &own.train_share);
         put("batch", own.batch != default.batch, &own.batch);
@@ -325,6 +359,8 @@ impl Setup {
         put("steps", own.steps > 0, &own.steps);
         let edits: Vec<String> = own.edits.iter().map(|e| format!("{}.{}.{}.{:08x}", e.step, e.parameter, e.index, e.value.to_bits())).collect();
         put("edits", !edits.is_empty(), &edits.join("_"));
+        let changes: Vec<String> = own.changes.iter().map(|c| format!("{}.{}.{:016x}", c.step, c.what.name(), c.value.to_bits())).collect();
+        put("changes", !changes.is_empty(), &changes.join("_"));
         for (key, value) in &own.view {
             parts.push((key, value.clone()));
         }
@@ -373,6 +409,18 @@ fn edit(text: &str) -> Result<Edit> {
     Ok(Edit { step: step.parse().map_err(|_| fault())?, parameter: place(parameter)?, index: place(index)?, value })
 }
 
+/// `step.which.bits`
+fn change(text: &str) -> Result<Change> {
+    let fault = || Error::argument("changes", format!("{text:?} is not written as step.rate.value"));
+    let parts: Vec<&str> = text.split('.').collect();
+    let [step, what, bits] = parts[..] else { return Err(fault()) };
+    let value = f64::from_bits(u64::from_str_radix(bits, 16).map_err(|_| fault())?);
+    if !(0.0..=Setup::MOST_RATE).contains(&value) {
+        return Err(fault());
+    }
+    Ok(Change { step: step.parse().map_err(|_| fault())?, what: what.parse()?, value })
+}
+
 /// Text for an address: all but letters, digits and a few marks as `%XX`.
 fn encoded(text: &str) -> String {
     text.bytes().fold(String::new(), |mut out, byte| {
@@ -413,6 +461,7 @@ mod tests {
     fn an_address_holds_everything() {
         let setup = Setup {
             data: Data::Spiral,
+            classes: 3,
             noise: 15,
             train_share: 70,
             batch: 30,
@@ -431,6 +480,7 @@ mod tests {
                 Edit { step: 3, parameter: 1, index: 2, value: -0.1 },
                 Edit { step: 90, parameter: 4, index: 0, value: 1e-30 },
             ],
+            changes: vec![Change { step: 5, what: Running::PenaltyRate, value: 0.1 }],
             view: vec![("lang".into(), "fr".into()), ("hide".into(), "a b&c=é".into())],
             ..Setup::default()
         };
@@ -446,12 +496,12 @@ mod tests {
 
     #[test]
     fn nonsense_is_told_and_the_rest_is_kept() {
-        let (setup, faults) = Setup::from_address("noise=99&data=moon&batch=7&layers=9tanh&rate=NaN&own=zzz&edits=1.2&%&features=");
+        let (setup, faults) = Setup::from_address("noise=99&data=moon&batch=7&layers=9tanh&rate=NaN&own=zzz&edits=1.2&changes=3.r.z&%&features=");
         assert_eq!(setup, Setup { batch: 7, view: vec![("%".into(), String::new())], ..Setup::default() });
-        for (fault, part) in faults.iter().zip(["noise: \"99\"", "data: \"moon\" is none of circle, xor", "layers: \"9\"", "rate: \"NaN\"", "own:", "edits:", "features:"]) {
+        for (fault, part) in faults.iter().zip(["noise: \"99\"", "data: \"moon\" is none of circle, xor", "layers: \"9\"", "rate: \"NaN\"", "own:", "edits:", "changes:", "features:"]) {
             assert!(fault.starts_with(part), "{fault}");
         }
-        assert_eq!(faults.len(), 7, "{faults:?}");
+        assert_eq!(faults.len(), 8, "{faults:?}");
         assert!(Setup::from_address("data=own").1[0].contains("no points"));
     }
 }

@@ -6,7 +6,8 @@
 use noyau_data::{Batch, Loader, Packing};
 use noyau_tensor::{Array, DType, Init, Param, Result, Scalar, Shape, State, Tensor};
 
-use crate::session::{Session, Spec};
+use crate::described::Spec;
+use crate::session::Session;
 use crate::step::CompiledStep;
 
 /// A data set prepared for a device.
@@ -15,70 +16,103 @@ pub(crate) struct Feed {
     resident: Option<Resident>,
 }
 
-struct Resident {
+/// A data set that stays on a session's device, with the order of an epoch, or of some, and the number of the next batch: steps made of [`Resident::batch`] and
+/// [`Resident::updates`] need no arguments, so that many can be submitted at once ([`CompiledStep::launch_many`]).
+pub struct Resident {
+    loader: Loader,
     features: Param,
     targets: Param,
     packing: Packing,
-    /// The epoch's samples in their order.
+    /// The samples of the epochs in their order.
     order: Param,
-    /// The number of the epoch's next batch.
+    /// The number of the next batch among the epochs'.
     cursor: Param,
+    epochs: usize,
+}
+
+impl Resident {
+    /// The data set of a loader, with room for the orders of so many epochs. More than one need a loader that leaves out an epoch's smaller last batch, if it
+    /// has one ([`Loader::drop_last`]): batches are counted through all of them.
+    pub fn new(loader: &Loader, epochs: usize) -> Resident {
+        let packed = loader.dataset().packed();
+        let samples = loader.samples().saturating_mul(epochs.max(1));
+        Resident {
+            loader: loader.clone(),
+            features: Param::from_array("data.features", packed.features),
+            targets: Param::from_array("data.targets", packed.targets),
+            packing: packed.packing,
+            order: Param::from_state(State::new("data.order", [samples], DType::U32, Init::Full(Scalar::Uint(0)))),
+            cursor: Param::from_array("feed.cursor", Array::scalar(0u32)),
+            epochs: epochs.max(1),
+        }
+    }
+
+    /// The next batch, of `size` samples: their features and targets.
+    pub fn batch(&self, size: usize) -> (Tensor, Tensor) {
+        let data = self.loader.dataset();
+        // In whole batches, also for the last one, which is smaller.
+        let places = self.cursor.tensor() * self.loader.batch_size() as u32 + Tensor::arange(size).to(DType::U32);
+        let index = self.order.index_select(0, &places);
+        let rows = self.features.index_select(0, &index);
+        let x = match self.packing {
+            Packing::Words => rows,
+            Packing::Bytes { mul, add } => unpack(&rows, data.sample_shape().numel()) * mul + add,
+        };
+        let y = self.targets.index_select(0, &index);
+        (x.reshape(with_batch(size, data.sample_shape())), y.reshape(with_batch(size, data.target_shape())))
+    }
+
+    /// What a step on a batch changes besides what it is for.
+    pub fn updates(&self) -> Vec<(Param, Tensor)> {
+        vec![(self.cursor.clone(), &self.cursor + 1u32)]
+    }
+
+    /// Gives the device the orders of the epochs from one on, and goes to one of the batches among theirs.
+    pub async fn begin_async(&self, session: &Session, epoch: u64, first: usize) -> Result<()> {
+        let order: Vec<u32> = (0..self.epochs as u64).flat_map(|i| self.loader.order(epoch + i)).collect();
+        session.set_async(&self.order, &Array::new([order.len()], &order)?).await?;
+        session.set_async(&self.cursor, &Array::scalar(u32::try_from(first).unwrap_or(u32::MAX))).await
+    }
+}
+
+fn with_batch(batch: usize, sizes: &Shape) -> Shape {
+    std::iter::once(batch).chain(sizes.iter().copied()).collect()
 }
 
 impl Feed {
     /// Batches of `loader`'s data set; copied to the device first if `resident`.
     pub fn new(loader: Loader, resident: bool) -> Feed {
-        let resident = resident.then(|| {
-            let packed = loader.dataset().packed();
-            Resident {
-                features: Param::from_array("data.features", packed.features),
-                targets: Param::from_array("data.targets", packed.targets),
-                packing: packed.packing,
-                order: Param::from_state(State::new("data.order", [loader.samples()], DType::U32, Init::Full(Scalar::Uint(0)))),
-                cursor: Param::from_array("feed.cursor", Array::scalar(0u32)),
-            }
-        });
+        let resident = resident.then(|| Resident::new(&loader, 1));
         Feed { loader, resident }
     }
 
     /// The arguments of a step on a batch of this size, and the batch as tensors made of them.
     pub fn arguments(&self, batch: usize) -> (Vec<Spec>, Tensor, Tensor) {
         let data = self.loader.dataset();
-        let with_batch = |sizes: &Shape| std::iter::once(batch).chain(sizes.iter().copied()).collect::<Shape>();
-        let (x_shape, y_shape) = (with_batch(data.sample_shape()), with_batch(data.target_shape()));
         match &self.resident {
             None => {
+                let (x_shape, y_shape) = (with_batch(batch, data.sample_shape()), with_batch(batch, data.target_shape()));
                 let (x, y) = (Tensor::input(0, &x_shape, data.dtype()), Tensor::input(1, &y_shape, data.target_dtype()));
                 (vec![Spec::new(&x_shape, data.dtype()), Spec::new(&y_shape, data.target_dtype())], x, y)
             }
             Some(resident) => {
-                // In whole batches, also for the last one, which is smaller.
-                let places = resident.cursor.tensor() * self.loader.batch_size() as u32 + Tensor::arange(batch).to(DType::U32);
-                let index = resident.order.index_select(0, &places);
-                let rows = resident.features.index_select(0, &index);
-                let x = match resident.packing {
-                    Packing::Words => rows,
-                    Packing::Bytes { mul, add } => unpack(&rows, data.sample_shape().numel()) * mul + add,
-                };
-                let y = resident.targets.index_select(0, &index);
-                (Vec::new(), x.reshape(x_shape), y.reshape(y_shape))
+                let (x, y) = resident.batch(batch);
+                (Vec::new(), x, y)
             }
         }
     }
 
     /// What a step on a batch changes besides what it is for.
     pub fn updates(&self) -> Vec<(Param, Tensor)> {
-        self.resident.iter().map(|resident| (resident.cursor.clone(), &resident.cursor + 1u32)).collect()
+        self.resident.as_ref().map_or_else(Vec::new, Resident::updates)
     }
 
     /// Begins an epoch at one of its batches: those from there on, in order.
     pub async fn epoch(&self, session: &Session, epoch: u64, first: usize) -> Result<Batches> {
         let Some(resident) = &self.resident else { return Ok(Batches::Arrays(self.loader.epoch_from(epoch, first))) };
-        let order = self.loader.order(epoch);
-        let size = self.loader.batch_size();
-        session.set_async(&resident.order, &Array::new([order.len()], &order)?).await?;
-        session.set_async(&resident.cursor, &Array::scalar(first as u32)).await?;
-        Ok(Batches::Placed { samples: order.len().saturating_sub(first.saturating_mul(size)), size })
+        resident.begin_async(session, epoch, first).await?;
+        let (samples, size) = (self.loader.samples(), self.loader.batch_size());
+        Ok(Batches::Placed { samples: samples.saturating_sub(first.saturating_mul(size)), size })
     }
 
     /// The sizes of batches that an epoch has: the batch size, and what is left at the end.

@@ -32,6 +32,7 @@ pub use callbacks::{Beginning, Callback, Control, EarlyStopping, ReduceLrOnPlate
 pub use callbacks::{CsvLog, JsonLines, TensorBoard};
 pub use checkpoint::{Checkpoint, Checkpoints};
 pub use device::{Device, DeviceChoice};
+pub use feed::Resident;
 pub use finder::{LrCurve, LrFinder};
 pub use fit::{Fit, StopFlag};
 pub use history::{EpochRecord, Evaluation, History, Progress, Resumed, Stopped};

@@ -105,7 +105,7 @@ impl Digits {
                 let here = Tensor::arange(chunks).to(DType::U32).eq(chunk.tensor()).reshape([chunks, 1]);
                 let next = here.where_(&scores.argmax(1).to(DType::U32).reshape([1, CHUNK]), taken.tensor());
                 let after = &chunk + 1u32;
-                let again = after.eq(chunks as u32).where_(0u32, &after);
+                let again = after.eq(chunks as u32).where_(after.zeros_like(), &after);
                 Step::returns(&cross_entropy(&scores, &y)).updates([(taken.clone(), next), (chunk.clone(), again)])
             })
             .await?;
