@@ -3,7 +3,7 @@
 import { palette } from "./colours.js";
 import { sharp } from "./dom.js";
 
-const HEIGHT = 150;
+const HEIGHT = 116;
 const PAD = { left: 40, right: 10, top: 10, bottom: 20 };
 
 export class Chart {

@@ -1,15 +1,15 @@
-// Colours of data: orange and blue, which colour-blind people tell apart, and six classes after Okabe and Ito's palette. Classes also differ by shape.
+// Colours of data: orange and blue, which colour-blind people tell apart, and ten classes that begin with them. Classes also differ by shape.
 
 const PALETTES = {
   light: {
     ink: "#1c2430", muted: "#5a6473", line: "#dfe2e6", surface: "#ffffff", edge: "#ffffff",
     negative: "#e07b16", middle: "#f4f3ef", positive: "#1f77c4",
-    classes: ["#e07b16", "#1f77c4", "#0a9373", "#c4559a", "#b79a00", "#6b54c8"],
+    classes: ["#e07b16", "#1f77c4", "#0a9373", "#c4559a", "#b79a00", "#6b54c8", "#5a6473", "#a0522d", "#0b8fb3", "#b3321f"],
   },
   dark: {
     ink: "#e9ecf1", muted: "#a4adbb", line: "#323a46", surface: "#1b2028", edge: "#12151a",
     negative: "#f39a3d", middle: "#262c36", positive: "#4aa3ef",
-    classes: ["#f39a3d", "#4aa3ef", "#2fc39d", "#e784bf", "#e0c341", "#a08cf5"],
+    classes: ["#f39a3d", "#4aa3ef", "#2fc39d", "#e784bf", "#e0c341", "#a08cf5", "#a4adbb", "#d59a78", "#5fd0ee", "#ff8a75"],
   },
 };
 
@@ -53,18 +53,16 @@ export function paint(image, values, offset, theme, discrete) {
   }
 }
 
-/** Colours of points of more than two classes: scores of a pixel, mixed by their softmax. */
+/** Colours of points of more than two classes: the class of the highest of a pixel's scores, paler where it is less sure. */
 export function classPainter(theme, count, discrete) {
   const colours = palette(theme).classes.slice(0, count).map(rgb);
   const middle = rgb(palette(theme).middle);
   return (scores) => {
     let best = 0;
     for (let c = 1; c < count; c++) if (scores[c] > scores[best]) best = c;
-    let sum = 0;
-    for (let c = 0; c < count; c++) sum += Math.exp(scores[c] - scores[best]);
-    const sure = 1 / sum;
-    // At 1/count nothing is known, at 1 all.
-    const share = discrete ? 0.85 : 0.2 + 0.65 * Math.max(0, (sure - 1 / count) / (1 - 1 / count));
+    // Scores are twice a share less one. At a share of 1/count nothing is known, at 1 all.
+    const sure = (scores[best] + 1) / 2;
+    const share = discrete ? 0.85 : 0.2 + 0.65 * Math.min(1, Math.max(0, (sure - 1 / count) / (1 - 1 / count)));
     return packed(mixed(middle, colours[best], share));
   };
 }

@@ -73,7 +73,6 @@ export function mountBar(app, box) {
   const device = select(app, [["auto", "deviceAuto"], ["gpu", "deviceGpu"], ["cpu", "deviceCpu"]], "auto", async (value) => {
     app.pause();
     await app.attempt(async () => {
-      app.state.expected = null;
       await app.engine.useDevice(value);
       await app.engine.set("device", value === "auto" ? "" : value);
       await app.refresh();
@@ -97,7 +96,7 @@ export function mountBar(app, box) {
   translate(box, app.texts.orNothing);
 
   const show = (state) => {
-    epochs.out.textContent = app.number(state.epoch, 0);
+    epochs.out.textContent = app.number(Math.floor(state.epoch), 0);
     steps.out.textContent = app.number(state.step, 0);
     rate.out.textContent = state.rate > 0 ? app.number(Math.round(state.rate), 0) : "–";
   };

@@ -2,7 +2,7 @@
 
 const JSON_RESULTS = new Set(["setup", "choices", "figures", "weights", "slope", "surface"]);
 const METHODS = [
-  "target", "faults", "address", "device", "deviceKind", "useDevice", "setup", "choices", "set", "reset", "regenerate", "run", "step", "epoch", "stepsPerEpoch", "figures",
+  "target", "faults", "notice", "address", "device", "deviceKind", "useDevice", "setup", "choices", "set", "reset", "regenerate", "run", "step", "epoch", "stepsPerEpoch", "figures",
   "curve", "points", "classNames", "maps", "weights", "edit", "slope", "surface", "safetensors", "code", "setCsv", "setPoints",
 ];
 
@@ -11,7 +11,7 @@ let loaded = null;
 /** The wasm module, loaded once. */
 export function glue() {
   loaded ??= import("./pkg/noyau_playground.js").then(async (module) => {
-    await module.default();
+    await module.default({ module_or_path: new URL("./pkg/noyau_playground_bg.wasm", import.meta.url) });
     return module;
   });
   return loaded;

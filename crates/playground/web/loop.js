@@ -160,6 +160,6 @@ export class Loop {
     this.#said = performance.now();
     if (!state.figures) return;
     const { trainLoss, testLoss } = state.figures;
-    document.getElementById("status").textContent = app.texts("statusLine", { epoch: app.number(state.epoch), train: app.number(trainLoss), test: app.number(testLoss) });
+    document.getElementById("status").textContent = app.texts("statusLine", { epoch: app.number(state.epoch, 1), train: app.number(trainLoss), test: app.number(testLoss) });
   }
 }

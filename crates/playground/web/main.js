@@ -13,6 +13,9 @@ import { MAP_SIZE } from "./map.js";
 
 const handlers = new Map();
 
+/** Keys of the address that are the page's own. */
+const VIEW = ["lang", "theme", "hide", "tab", "discretize", "showTest", "speed", "device"];
+
 const app = {
   engine: new Engine(),
   texts: makeTexts("en"),
@@ -43,6 +46,12 @@ const app = {
   /** A choice of the page itself, from the address. */
   view(key, otherwise = "") {
     return app.state.setup?.view?.[key] ?? otherwise;
+  },
+
+  /** What the page's address holds after its `#`: choices of the page that are as usual are left out. */
+  async address() {
+    const address = await app.engine.address();
+    return address.split("&").filter((part) => !VIEW.some((key) => part === `${key}=`)).join("&");
   },
 
   /** Sets a choice, and shows all that follows from it. */
@@ -136,10 +145,9 @@ function readPlace(page) {
   state.epoch = page.epoch();
   state.stepsPerEpoch = page.stepsPerEpoch();
   state.device = page.device();
-  const kind = page.deviceKind();
-  if (state.deviceKind === "gpu" && kind === "cpu" && state.expected === "gpu") say(app.texts("gpuLost"), "note");
-  state.deviceKind = kind;
-  state.expected = kind;
+  state.deviceKind = page.deviceKind();
+  const notice = page.notice?.();
+  if (notice) say(notice, "note");
 }
 app.readPlace = readPlace;
 
@@ -165,7 +173,7 @@ function keep() {
   clearTimeout(keeping);
   keeping = setTimeout(async () => {
     if (app.state.playing) return;
-    const address = await app.engine.address();
+    const address = await app.address();
     if (`#${address}` !== location.hash) history.replaceState(null, "", `#${address}`);
   }, 250);
 }
@@ -280,7 +288,6 @@ async function reopen(address) {
   const view = new URLSearchParams(address);
   await app.engine.open(address, view.get("device") || "auto");
   app.state.choices = await app.engine.choices();
-  app.state.expected = null;
   for (const fault of await app.engine.faults()) say(fault, "error");
   await app.refreshSetup();
   if (languages.includes(app.view("lang"))) setLanguage(app.view("lang"));
@@ -301,7 +308,7 @@ async function start() {
   mountChoices(app, document.getElementById("choices"));
   mountData(app, document.getElementById("data"));
   mountNetwork(app, document.getElementById("network"), document.getElementById("net-tools"));
-  mountOutput(app, document.getElementById("output"));
+  mountOutput(app, document.getElementById("output"), document.getElementById("more"));
   mountEditor(app, document.getElementById("editor"));
   setTheme(wish.get("theme") || remembered("theme") || "auto");
   setLanguage(wish.get("lang") || remembered("lang") || browser || "en");

@@ -133,18 +133,23 @@ export class MainMap {
     const { muted } = palette(theme);
     context.fillStyle = muted;
     context.font = "11px system-ui, sans-serif";
+    const { axes } = this.#app.state.setup ?? {};
+    const [across, up] = [axes?.x1, axes?.x2].map((axis) => axis ?? { low: -6, high: 6 });
     for (let v = -6; v <= 6; v += 3) {
-      const at = ((v + 6) / 12) * this.size;
-      const words = String(v).replace("-", "−");
+      const share = (v + 6) / 12;
+      const at = share * this.size;
+      const words = short(across.low + share * (across.high - across.low));
       context.textAlign = v === -6 ? "left" : v === 6 ? "right" : "center";
       context.textBaseline = "top";
       context.fillText(words, EDGE + at, this.size + 7);
       context.textAlign = "right";
       context.textBaseline = v === -6 ? "bottom" : v === 6 ? "top" : "middle";
-      context.fillText(words, EDGE - 6, this.size - at);
+      context.fillText(short(up.low + share * (up.high - up.low)), EDGE - 5, this.size - at);
     }
   }
 }
+
+const short = (value) => String(Number(value.toPrecision(2))).replace("-", "−");
 
 /** Points as the engine gives them, on a square: a shape and colour for each class, a colour from the scale for values; points to test with are hollow. */
 export function drawPoints(context, points, size, theme, regression, { showTest = true, radius = 3.4 } = {}) {

@@ -207,7 +207,7 @@ class Network {
     const left = width >= 440 ? 54 : 0;
     const apart = (width - left - size) / (count - 1);
     // Heads stand over their columns where those are wide enough, and are a list where not.
-    const roomy = apart >= 90;
+    const roomy = left > 0 && apart >= 90;
     this.heads.classList.toggle("list", !roomy);
     const rows = (column) => this.nodes.filter((entry) => entry.column === column).length;
     const most = Math.max(...Array.from({ length: count }, (_, column) => rows(column)));

@@ -7,7 +7,7 @@ import { mark, palette } from "./colours.js";
 import { Drawing } from "./drawing.js";
 import { openCode, saveWeights } from "./share.js";
 
-export function mountOutput(app, box) {
+export function mountOutput(app, box, more) {
   const figure = (key, helpKey) => {
     const out = el("output", {}, "–");
     const line = key === "trainLoss" ? el("i", { class: "dash" }) : key === "testLoss" ? el("i", { class: "dash solid" }) : null;
@@ -36,17 +36,19 @@ export function mountOutput(app, box) {
   const matrix = el("div", { class: "matrix-box", "data-control": "confusion" });
   box.append(
     el("div", { class: "figures" }, test.box, train.box, right.box),
-    el("div", { class: "stack" },
-      el("figure", { class: "stack tight" }, el("div", { class: "canvas-box map-box" }, canvas), el("figcaption", {}, caption, legend)),
-      el("div", { class: "row" }, check("showTest", "showTest", ""), check("discretize", "discretize", "")),
-    ),
-    el("div", { class: "stack" },
-      el("div", { class: "stack tight", "data-control": "curve" }, el("div", { class: "canvas-box" }, curve), el("div", { class: "row spread" }, hover, el("div", { class: "check" }, log, text("logScale", "label", { for: "check-log" })))),
-      matrix,
-      el("div", { class: "row export", "data-control": "export" },
-      el("button", { type: "button", class: "button small", onclick: () => saveWeights(app) }, text("saveWeights")),
-      el("button", { type: "button", class: "button small", onclick: () => openCode(app) }, text("showCode")), help(app, "export")),
-    ),
+    el("div", { class: "curve-part", "data-control": "curve" },
+      el("div", { class: "canvas-box" }, curve),
+      el("div", { class: "row spread" }, hover, el("div", { class: "check" }, log, text("logScale", "label", { for: "check-log" })))),
+    el("div", { class: "stack map-part" },
+      el("figure", { class: "stack tight" }, el("div", { class: "canvas-box" }, canvas), el("figcaption", {}, caption, legend)),
+      el("div", { class: "row" }, check("showTest", "showTest", ""), check("discretize", "discretize", ""))),
+  );
+  more.append(
+    matrix,
+    el("div", { class: "stack tight", "data-control": "export" }, el("div", { class: "matrix-name hint" }, text("export"), help(app, "export")),
+      el("div", { class: "row" },
+        el("button", { type: "button", class: "button small", onclick: () => saveWeights(app) }, text("saveWeights")),
+        el("button", { type: "button", class: "button small", onclick: () => openCode(app) }, text("showCode")))),
   );
   app.drawing = new Drawing(app, canvas, map, () => draw());
 
@@ -105,8 +107,10 @@ export function mountOutput(app, box) {
       matrixShape = shape;
       const head = el("tr", {}, el("td", { class: "corner" }), ...names.map((name) => el("th", { scope: "col" }, name)));
       const rows = counts.map((row, i) => el("tr", {}, el("th", { scope: "row" }, names[i]), ...row.map(() => el("td", {}))));
-      const table = el("table", { class: "matrix" }, el("caption", {}, text("confusion"), help(app, "confusion")), el("thead", {}, head), el("tbody", {}, ...rows));
-      matrix.replaceChildren(el("div", { class: "scroll", tabindex: "0", role: "group", "data-label": "confusion" }, table));
+      const table = el("table", { class: "matrix", "aria-labelledby": "matrix-name" }, el("thead", {}, head), el("tbody", {}, ...rows));
+      matrix.replaceChildren(
+        el("p", { class: "hint matrix-name" }, text("confusion", "span", { id: "matrix-name" }), help(app, "confusion")),
+        el("div", { class: "scroll", tabindex: "0", role: "group", "data-label": "confusion" }, table));
       translate(matrix, app.texts.orNothing);
     }
     const total = counts.map((row) => row.reduce((a, b) => a + b, 0));
@@ -120,6 +124,11 @@ export function mountOutput(app, box) {
     });
   }
 
+  // A table's columns have names and ranges of their own.
+  const axis = (i) => app.state.setup?.axes?.[["x1", "x2"][i]] ?? { name: "", low: -6, high: 6 };
+  const axisName = (i) => axis(i).name || ["x₁", "x₂"][i];
+  const along = (i, at) => app.number(axis(i).low + ((at + 6) / 12) * (axis(i).high - axis(i).low), 1);
+
   canvas.addEventListener("pointermove", (event) => {
     const { setup, shown, classNames } = app.state;
     const { x, y, inside } = map.place(event);
@@ -131,7 +140,7 @@ export function mountOutput(app, box) {
       const scores = Array.from({ length: setup.outputs }, (_, i) => map.value(first + i, x, y));
       answer = classNames[scores.indexOf(Math.max(...scores))] ?? "";
     }
-    caption.textContent = app.texts("mapAt", { x: app.number(x, 1), y: app.number(y, 1), answer });
+    caption.textContent = app.texts("mapAt", { x: along(0, x), y: along(1, y), x1: axisName(0), x2: axisName(1), answer });
   });
   canvas.addEventListener("pointerleave", describe);
 

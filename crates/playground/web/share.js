@@ -40,7 +40,7 @@ function copier(app, key, content) {
 
 /** The dialog with the link. */
 export async function openShare(app) {
-  const address = await app.engine.address();
+  const address = await app.address();
   const now = new Set(app.view("hide").split(",").filter(Boolean));
   const link = el("input", { type: "text", readonly: true, id: "share-link", "aria-label": app.texts("share") });
   const show = () => {

@@ -18,7 +18,7 @@ const TEXTS = {
   choices: ["How it learns", "Comment il apprend"],
   language: ["Language", "Langue"],
   theme: ["Colours", "Couleurs"],
-  themeAuto: ["As the device", "Selon l’appareil"],
+  themeAuto: ["Auto", "Auto"],
   themeLight: ["Light", "Clair"],
   themeDark: ["Dark", "Sombre"],
   close: ["Close", "Fermer"],
@@ -27,7 +27,6 @@ const TEXTS = {
   about: ["What is this: {what}?", "Qu’est-ce que c’est : {what} ?"],
   foot: ["Everything runs on your device: the page asks no other server for anything, and no data leaves it.", "Tout se passe sur votre appareil : la page ne demande rien à un autre serveur, et aucune donnée n’en sort."],
   noStart: ["The engine did not start: {why} A recent browser with WebAssembly is needed.", "Le moteur n’a pas démarré : {why} Il faut un navigateur récent avec WebAssembly."],
-  gpuLost: ["The GPU was lost; training went on on the CPU.", "Le GPU a été perdu ; l’entraînement continue sur le CPU."],
 
   play: ["Play", "Lancer"],
   pause: ["Pause", "Pause"],
@@ -149,7 +148,7 @@ const TEXTS = {
 
   losses: ["Losses", "Pertes"],
   testLoss: ["Test loss", "Perte de test"],
-  trainLoss: ["Training loss", "Perte d’entraînement"],
+  trainLoss: ["Training loss", "Perte d’apprentissage"],
   accuracy: ["Accuracy", "Justesse"],
   curves: ["Curves of the loss", "Courbes de la perte"],
   curveHow: ["Point at the curve to read it.", "Pointez la courbe pour la lire."],
@@ -162,10 +161,11 @@ const TEXTS = {
   mapClasses: ["What the network answers at each place. Hollow points are for testing.", "Ce que le réseau répond en chaque point. Les points creux servent au test."],
   mapValues: ["The value that the network answers at each place.", "La valeur que le réseau répond en chaque point."],
   mapOf: ["Enlarged: {name}", "Agrandi : {name}"],
-  mapAt: ["At x₁ = {x}, x₂ = {y}: {answer}", "En x₁ = {x}, x₂ = {y} : {answer}"],
+  mapAt: ["At {x1} = {x}, {x2} = {y}: {answer}", "En {x1} = {x}, {x2} = {y} : {answer}"],
   mapLabel: ["Map of {what} over the plane with {points} data points. Test loss {test}.", "Carte de {what} sur le plan avec {points} points. Perte de test {test}."],
   confusion: ["Test points: rows are true, columns are answered", "Points de test : lignes vraies, colonnes répondues"],
 
+  more: ["How it does", "Comment il s’en sort"],
   export: ["Take it along", "Emporter"],
   saveWeights: ["Save weights", "Enregistrer les poids"],
   showCode: ["Model as code", "Modèle en code"],
