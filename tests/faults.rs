@@ -1,10 +1,15 @@
 //! Devices that are lost, have no memory left or do not come to an end: errors that say so, never a panic or an endless wait; and how a program goes on.
 
+#[path = "support/small.rs"]
+#[allow(dead_code)] // Each file of tests uses a part of it.
+mod small;
+
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use noyau::prelude::*;
 use noyau::train::{Fault, Point};
+use small::three_classes;
 
 const POINTS: [Point; 5] = [Point::Create, Point::Write, Point::Submit, Point::Read, Point::Compile];
 
@@ -110,15 +115,56 @@ fn a_device_that_never_ends_is_given_up() {
     });
 }
 
-/// Three classes of points that a line or two tells apart.
-fn data() -> Dataset {
-    let (mut pixels, mut labels) = (Vec::new(), Vec::new());
-    for i in 0..90u32 {
-        let class = i % 3;
-        labels.push(class);
-        pixels.extend((0..6u32).map(|p| if p % 3 == class { 200 + (i * 7 + p) % 55 } else { (i * 5 + p * 11) % 60 } as u8));
+/// A step that takes some seconds, by what it takes to do it a few times; and how often to run it for that.
+fn endless(session: &Session) -> (CompiledStep, usize) {
+    const PRODUCTS: usize = 16;
+    const SECONDS: f64 = 2.5;
+    let made = |products: usize| {
+        // A rotation: products of it stay of ordinary size.
+        let begin = Param::new("begin", [1024, 1024], Init::Full(Scalar::Float(1.0)));
+        let trace = |[]: [Tensor; 0]| {
+            let w = Tensor::arange(1024).to(DType::F32).cos().reshape([1024, 1]) * (1.0 / 512.0) * Tensor::ones([1, 1024]);
+            let end = (0..products).fold(begin.tensor().clone(), |x, _| x.matmul(&w));
+            Step::returns(&end.sum()).updates([(begin.clone(), end)])
+        };
+        session.compile([], trace).expect("it compiles")
+    };
+    let mut one = made(1);
+    one.run(&[]).expect("nothing is wrong yet");
+    let start = Instant::now();
+    one.run(&[]).expect("nothing is wrong yet");
+    let product = start.elapsed().as_secs_f64().max(1e-6);
+    let products = ((SECONDS / product).ceil() as usize).clamp(1, PRODUCTS);
+    (made(products), (SECONDS / product / products as f64).ceil() as usize)
+}
+
+#[test]
+fn a_step_that_takes_too_long_is_given_up_and_the_program_goes_on() {
+    let _turn = turn();
+    // OpenGL drivers do the work when it is handed over, not when it is waited for.
+    for info in Device::list().iter().filter(|info| info.backend != "gl") {
+        let device = Device::gpu(info.index).expect("it opens");
+        let (mut step, runs) = endless(&Session::new(device.clone()));
+        device.set_timeout(Duration::from_millis(150));
+        let start = Instant::now();
+        // One by one, as a training does; a device that has enough to do is waited for here already.
+        let launched = (0..runs).try_for_each(|_| step.launch());
+        let error = launched.and_then(|()| step.read(0).map(drop)).expect_err("it takes some seconds");
+        let text = error.to_string();
+        assert!(matches!(error, Error::Timeout { .. }), "{info}: {text}");
+        for part in ["0.15 s", "the step of", "tests/faults.rs", "NOYAU_TIMEOUT", "smaller batch"] {
+            assert!(text.contains(part), "{info}: `{part}` is not in: {text}");
+        }
+        let waited = start.elapsed();
+        assert!(waited >= Duration::from_millis(140), "{info}: it gave up after {waited:?}");
+        // Nothing of it is waited for: neither now nor when it is let go.
+        drop((step, device));
+        assert!(start.elapsed() < Duration::from_secs(2), "{info}: {runs} runs kept it for {:?}", start.elapsed());
+        // The same adapter, opened anew while the driver may still be at it, and the CPU.
+        for other in [Device::gpu(info.index).expect("it opens anew"), Device::cpu()] {
+            assert_eq!(program(&other).expect("it goes on"), EXPECTED, "{info}: {other:?}");
+        }
     }
-    Dataset::from_bytes([2, 3], pixels, &Array::new([90], &labels).expect("90 labels")).expect("90 samples")
 }
 
 fn trainer(device: Device) -> Trainer {
@@ -128,7 +174,7 @@ fn trainer(device: Device) -> Trainer {
 
 #[test]
 fn a_training_goes_on_elsewhere_from_its_last_file() {
-    let data = data();
+    let data = three_classes();
     every_adapter(|name, open| {
         for (fault, at) in [(Fault::Lost, Point::Submit), (Fault::Lost, Point::Read), (Fault::Stuck, Point::Submit)] {
             let folder = tempfile::tempdir().expect("a folder");

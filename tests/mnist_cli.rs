@@ -385,6 +385,43 @@ fn lines_for_people() {
     assert!(String::from_utf8_lossy(&help.stdout).contains("--batch-size"));
 }
 
+#[test]
+fn what_is_confused_is_told() {
+    let files = Files::new(8);
+    let text = |arguments: &[&str]| {
+        let output = files.run(arguments);
+        assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).expect("text")
+    };
+    // Untrained, nearly everything is confused.
+    let told = text(&["--epochs", "0", "--confusion"]);
+    for part in ["is, taken for", "\nprecision ", "recall\n", "most often confused\n    2 times a ", " was taken for a ", "(100.00 %)"] {
+        assert!(told.contains(part), "`{part}` is not in:\n{told}");
+    }
+    assert!(!text(&["--epochs", "0"]).contains("taken for a "));
+}
+
+#[test]
+fn a_learning_rate_is_found_and_drawn() {
+    let files = Files::new(8);
+    let output = files.run(&["--find-lr", "--batch-size", "20"]);
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8(output.stdout).expect("text");
+    for part in
+        ["sgd with learning rates from 0.0001 to ", "it is least at ", "train with: --optimizer sgd --learning-rate ", "picture in lr.svg"]
+    {
+        assert!(text.contains(part), "`{part}` is not in:\n{text}");
+    }
+    assert!(!files.path("mnist.safetensors").exists() && !files.path("mnist.svg").exists(), "nothing was trained");
+    let found = lines(files.run(&["--json", "--find-lr", "rates.svg", "--optimizer", "adam"]));
+    has(&found[0], "learning_rates", &["suggestion", "minimum_tenth", "batch_size"], &["optimizer", "picture"]);
+    assert_eq!((found.len(), found[0]["losses"].as_array().map(Vec::len)), (1, found[0]["rates"].as_array().map(Vec::len)));
+    for file in ["lr.svg", "rates.svg"] {
+        let picture = std::fs::read_to_string(files.path(file)).expect("the picture");
+        assert!(picture.contains("falls fastest") || picture.contains("a tenth of the least"), "{picture}");
+    }
+}
+
 /// Checks change nothing, and the trace is a file that tools read.
 #[test]
 fn a_training_that_is_watched() {

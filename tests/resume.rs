@@ -1,22 +1,19 @@
 //! Trainings that are interrupted and go on: to the last bit as if they had not been.
 
+#[path = "support/small.rs"]
+#[allow(dead_code)] // Each file of tests uses a part of it.
+mod small;
+
+#[path = "resume/wrapped.rs"]
+mod wrapped;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use noyau::data::Rng;
 use noyau::prelude::*;
 use noyau::train::{Control, Resumed};
-
-/// 90 samples of 2 x 3 bytes in 3 classes.
-fn bytes() -> Dataset {
-    let (mut pixels, mut labels) = (Vec::new(), Vec::new());
-    for i in 0..90u32 {
-        let class = i % 3;
-        labels.push(class);
-        pixels.extend((0..6u32).map(|p| if p % 3 == class { 200 + (i * 7 + p) % 55 } else { (i * 5 + p * 11) % 60 } as u8));
-    }
-    Dataset::from_bytes([2, 3], pixels, &Array::new([90], &labels).unwrap()).unwrap()
-}
+use small::{devices, three_classes};
 
 /// A network with everything that has a state: running statistics, random numbers, moments, a schedule.
 fn trainer(device: &Device) -> Trainer {
@@ -28,10 +25,6 @@ fn trainer(device: &Device) -> Trainer {
         .then(Dropout(0.2))
         .then(Linear::new(8, 3));
     Trainer::new(device.clone(), model).optimizer(Adam::new(Schedule::cosine(0.02, 0.001, 40))).seed(7)
-}
-
-fn devices() -> Vec<Device> {
-    std::iter::once(Device::cpu()).chain(Device::list().iter().map(|a| Device::gpu(a.index).unwrap())).collect()
 }
 
 const EPOCHS: usize = 4;
@@ -62,51 +55,55 @@ fn forget_after(folder: &Path, step: u64) {
     }
 }
 
+/// Trains without interruption, with a checkpoint after each step, and on from before an epoch's last batch, from an epoch's end and from anywhere; all must
+/// come to the same bits. Returns how many steps there are.
+fn goes_on_from_anywhere(what: &str, rng: &mut Rng, make: &dyn Fn() -> Trainer, fit: &dyn Fn() -> Fit<'static>) -> u64 {
+    let data = three_classes();
+    let folder = tempfile::tempdir().unwrap();
+    let (plain, total) = {
+        let mut trainer = make();
+        let history = trainer.fit(&data, fit()).unwrap();
+        (outcome(&mut trainer, &history, folder.path()), history.steps)
+    };
+    // Saving changes nothing.
+    let saves = folder.path().join("saves");
+    let every = || Checkpoints::new(&saves).every_steps(1).keep_last(usize::MAX);
+    let mut saving = make();
+    let history = saving.fit(&data, fit().checkpoint(every())).unwrap();
+    assert!(outcome(&mut saving, &history, folder.path()) == plain, "{what}: with checkpoints");
+    assert_eq!(history.gpu_objects_after_warmup, 0, "{what}");
+    for step in [2 * STEPS + STEPS - 1, 2 * STEPS, 1 + u64::from(rng.below(total as u32 - 1)), 1 + u64::from(rng.below(total as u32 - 1))] {
+        let copy = folder.path().join("copy");
+        fs::create_dir(&copy).unwrap();
+        for entry in fs::read_dir(&saves).unwrap() {
+            let path = entry.unwrap().path();
+            fs::copy(&path, copy.join(path.file_name().unwrap())).unwrap();
+        }
+        forget_after(&copy, step);
+        let mut resumed = make();
+        let history = resumed.fit(&data, fit().checkpoint(Checkpoints::new(&copy).every_steps(7)).resume(true)).unwrap();
+        let Some(Resumed { step: from, epoch, batch, .. }) = &history.resumed else { panic!("{what}: it began anew") };
+        assert_eq!((*from, *epoch as u64, *batch as u64), (step, step / STEPS, step % STEPS));
+        assert!(outcome(&mut resumed, &history, folder.path()) == plain, "{what}: resumed after step {step}");
+        assert_eq!(history.gpu_objects_after_warmup, 0, "{what}");
+        fs::remove_dir_all(&copy).unwrap();
+    }
+    // Once more after the end: nothing is left to do.
+    let mut done = make();
+    let history = done.fit(&data, fit().checkpoint(every()).resume(true)).unwrap();
+    assert!(outcome(&mut done, &history, folder.path()) == plain, "{what}: resumed at the end");
+    total
+}
+
 #[test]
 fn a_resumed_training_has_the_bits_of_one_that_was_never_interrupted() {
-    let data = bytes();
+    let data: &'static Dataset = Box::leak(Box::new(three_classes()));
     let mut rng = Rng::new(11);
     for device in devices() {
         for (resident, precision) in [(false, DType::F32), (true, DType::F32), (true, DType::F16)] {
             let what = format!("{device:?}, resident {resident}, {precision}");
             let make = || trainer(&device).precision(precision);
-            let folder = tempfile::tempdir().unwrap();
-            let plain = {
-                let mut trainer = make();
-                let history = trainer.fit(&data, fit(EPOCHS).validate(&data).resident(resident)).unwrap();
-                outcome(&mut trainer, &history, folder.path())
-            };
-            // Saving changes nothing.
-            let saves = folder.path().join("saves");
-            let every = || Checkpoints::new(&saves).every_steps(1).keep_last(usize::MAX);
-            let mut saving = make();
-            let history = saving.fit(&data, fit(EPOCHS).validate(&data).resident(resident).checkpoint(every())).unwrap();
-            assert_eq!(outcome(&mut saving, &history, folder.path()), plain, "{what}: with checkpoints");
-            assert_eq!(history.gpu_objects_after_warmup, 0, "{what}");
-            // Before an epoch's last batch, at an epoch's end, and anywhere.
-            let total = EPOCHS as u64 * STEPS;
-            for step in [2 * STEPS + STEPS - 1, 2 * STEPS, 1 + u64::from(rng.below(total as u32 - 1))].into_iter().rev() {
-                let copy = folder.path().join(format!("copy-{step}"));
-                fs::create_dir(&copy).unwrap();
-                for entry in fs::read_dir(&saves).unwrap() {
-                    let path = entry.unwrap().path();
-                    fs::copy(&path, copy.join(path.file_name().unwrap())).unwrap();
-                }
-                forget_after(&copy, step);
-                let mut resumed = make();
-                let checkpoints = Checkpoints::new(&copy).every_steps(7);
-                let going_on = fit(EPOCHS).validate(&data).resident(resident).checkpoint(checkpoints).resume(true);
-                let history = resumed.fit(&data, going_on).unwrap();
-                let Some(Resumed { step: from, epoch, batch, .. }) = &history.resumed else { panic!("{what}: it began anew") };
-                assert_eq!((*from, *epoch as u64, *batch as u64), (step, step / STEPS, step % STEPS));
-                assert!(outcome(&mut resumed, &history, folder.path()) == plain, "{what}: resumed after step {step}");
-                assert_eq!(history.gpu_objects_after_warmup, 0, "{what}");
-                fs::remove_dir_all(&copy).unwrap();
-            }
-            // Once more after the end: nothing is left to do.
-            let mut done = make();
-            let history = done.fit(&data, fit(EPOCHS).validate(&data).resident(resident).checkpoint(every()).resume(true)).unwrap();
-            assert!(outcome(&mut done, &history, folder.path()) == plain, "{what}: resumed at the end");
+            goes_on_from_anywhere(&what, &mut rng, &make, &|| fit(EPOCHS).validate(data).resident(resident));
         }
     }
 }
@@ -114,7 +111,7 @@ fn a_resumed_training_has_the_bits_of_one_that_was_never_interrupted() {
 /// Checkpoints after steps 2, 4, .. of two epochs.
 fn saved(folder: &Path) -> Checkpoints {
     let checkpoints = Checkpoints::new(folder).every_steps(2).keep_last(3);
-    trainer(&Device::cpu()).fit(&bytes(), fit(2).checkpoint(checkpoints.clone())).unwrap();
+    trainer(&Device::cpu()).fit(&three_classes(), fit(2).checkpoint(checkpoints.clone())).unwrap();
     checkpoints
 }
 
@@ -135,7 +132,7 @@ fn old_ones_go_and_leftovers_too() {
     let three = ["checkpoint-000000008.safetensors", "checkpoint-000000010.safetensors", "checkpoint-000000012.safetensors"];
     assert_eq!(names(folder.path()), three);
     fs::write(folder.path().join(".checkpoint-000000014.safetensors.0.tmp"), "half").unwrap();
-    let history = trainer(&Device::cpu()).fit(&bytes(), fit(2).checkpoint(checkpoints).resume(true)).unwrap();
+    let history = trainer(&Device::cpu()).fit(&three_classes(), fit(2).checkpoint(checkpoints).resume(true)).unwrap();
     assert_eq!(names(folder.path()), three);
     assert_eq!(history.resumed.unwrap().step, 12);
 }
@@ -151,14 +148,14 @@ fn damaged_files_are_passed_over() {
     let last = flipped.len() - 9;
     flipped[last] ^= 1;
     fs::write(file(folder.path(), 10), &flipped).unwrap();
-    let history = trainer(&Device::cpu()).fit(&bytes(), fit(2).checkpoint(checkpoints.clone()).resume(true)).unwrap();
+    let history = trainer(&Device::cpu()).fit(&three_classes(), fit(2).checkpoint(checkpoints.clone()).resume(true)).unwrap();
     let resumed = history.resumed.unwrap();
     assert_eq!((resumed.step, resumed.passed_over.len()), (8, 2));
     assert!(resumed.passed_over[0].contains("cut short") && resumed.passed_over[1].contains("checksum"), "{resumed:?}");
     for step in [8, 10, 12] {
         fs::write(file(folder.path(), step), &whole[..100]).unwrap();
     }
-    let error = trainer(&Device::cpu()).fit(&bytes(), fit(2).checkpoint(checkpoints).resume(true)).unwrap_err().to_string();
+    let error = trainer(&Device::cpu()).fit(&three_classes(), fit(2).checkpoint(checkpoints).resume(true)).unwrap_err().to_string();
     assert!(error.contains("none of its 3 checkpoints can be read"), "{error}");
 }
 
@@ -174,7 +171,7 @@ fn refused(result: noyau::Result<History>, parts: &[&str]) {
 fn another_training_s_checkpoints_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     let checkpoints = saved(folder.path());
-    let (cpu, data) = (Device::cpu(), bytes());
+    let (cpu, data) = (Device::cpu(), three_classes());
     let resumed = || fit(2).checkpoint(checkpoints.clone()).resume(true);
     refused(trainer(&cpu).seed(8).fit(&data, resumed()), &["checkpoint-000000012", "seed 7 in the file, 8 here"]);
     refused(trainer(&cpu).fit(&data, resumed().batch_size(15)), &["batch size 16 in the file, 15 here"]);
@@ -209,7 +206,7 @@ fn another_training_s_checkpoints_are_refused() {
 
 #[test]
 fn a_flag_stops_it_and_it_goes_on() {
-    let (cpu, data) = (Device::cpu(), bytes());
+    let (cpu, data) = (Device::cpu(), three_classes());
     let folder = tempfile::tempdir().unwrap();
     let mut plain = trainer(&cpu);
     let history = plain.fit(&data, fit(EPOCHS)).unwrap();
@@ -251,7 +248,7 @@ impl<F: FnMut(&EpochRecord, &mut Control)> Callback for Script<F> {
 
 #[test]
 fn callbacks_change_the_rate_stop_and_bring_weights_back() {
-    let data = bytes();
+    let data = three_classes();
     for device in devices() {
         let folder = tempfile::tempdir().unwrap();
         // A rate of nothing leaves the weights as they are.
@@ -293,7 +290,7 @@ fn callbacks_change_the_rate_stop_and_bring_weights_back() {
 
 #[test]
 fn logs_of_a_resumed_training_have_each_epoch_once() {
-    let data = bytes();
+    let data = three_classes();
     let folder = tempfile::tempdir().unwrap();
     let [csv, lines, board] = ["log.csv", "log.jsonl", "events.out.tfevents.noyau"].map(|name| folder.path().join(name));
     let run = |resume: bool| {
@@ -344,8 +341,8 @@ fn board_row() -> usize {
 
 #[test]
 fn a_split_keeps_samples_out() {
-    let history = trainer(&Device::cpu()).fit(&bytes(), fit(2).validation_split(0.2)).unwrap();
+    let history = trainer(&Device::cpu()).fit(&three_classes(), fit(2).validation_split(0.2)).unwrap();
     assert!(history.last().unwrap().test_loss.is_some());
-    let again = trainer(&Device::cpu()).fit(&bytes(), fit(2).validation_split(0.2)).unwrap();
+    let again = trainer(&Device::cpu()).fit(&three_classes(), fit(2).validation_split(0.2)).unwrap();
     assert_eq!(history.last().unwrap().test_loss, again.last().unwrap().test_loss);
 }

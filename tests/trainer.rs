@@ -1,17 +1,12 @@
 //! The trainer on small data: both ways of feeding, files, and what it reports.
 
-use noyau::prelude::*;
+#[path = "support/small.rs"]
+#[allow(dead_code)] // Each file of tests uses a part of it.
+mod small;
 
-/// 90 samples of 2 x 3 bytes in 3 classes that can be told apart.
-fn bytes() -> Dataset {
-    let (mut pixels, mut labels) = (Vec::new(), Vec::new());
-    for i in 0..90u32 {
-        let class = i % 3;
-        labels.push(class);
-        pixels.extend((0..6u32).map(|p| if p % 3 == class { 200 + (i * 7 + p) % 55 } else { (i * 5 + p * 11) % 60 } as u8));
-    }
-    Dataset::from_bytes([2, 3], pixels, &Array::new([90], &labels).unwrap()).unwrap()
-}
+use noyau::nn::metrics::ConfusionMatrix;
+use noyau::prelude::*;
+use small::{devices, three_classes};
 
 fn trainer(device: Device) -> Trainer {
     let model = Sequential::new().then(Flatten).then(Linear::new(6, 8)).then(Tanh).then(Linear::new(8, 3));
@@ -19,13 +14,9 @@ fn trainer(device: Device) -> Trainer {
 }
 
 fn fit(trainer: &mut Trainer, resident: bool) -> History {
-    let data = bytes();
+    let data = three_classes();
     // 90 samples in batches of 16: the last step of an epoch takes 10.
     trainer.fit(&data, Fit::epochs(4).batch_size(16).validate(&data).resident(resident)).unwrap()
-}
-
-fn devices() -> Vec<Device> {
-    std::iter::once(Device::cpu()).chain(Device::list().iter().map(|a| Device::gpu(a.index).unwrap())).collect()
 }
 
 #[test]
@@ -47,9 +38,133 @@ fn it_learns_on_every_device_fed_either_way() {
 fn evaluation_counts_every_sample_once() {
     let mut trainer = trainer(Device::cpu());
     fit(&mut trainer, false);
-    let result = trainer.evaluate(&bytes()).unwrap();
+    let result = trainer.evaluate(&three_classes()).unwrap();
     assert_eq!(result.accuracy, Some(1.0));
     assert_eq!(result.confusion, [[30, 0, 0], [0, 30, 0], [0, 0, 30]]);
+    assert_eq!((result.samples, &result.ranks[..]), (90, &[90, 0, 0][..]));
+}
+
+/// Deterministic numbers from -1 to 1.
+fn numbers(count: usize, seed: u32) -> Vec<f32> {
+    (0..count as u32).map(|i| ((i.wrapping_mul(2_654_435_761).wrapping_add(seed) >> 8) % 2001) as f32 / 1000.0 - 1.0).collect()
+}
+
+/// More samples than evaluation takes at a time, and a rest that is smaller.
+const SAMPLES: usize = 2 * 1000 + 37;
+
+#[test]
+fn classes_are_evaluated_over_the_whole_set_sample_by_sample() {
+    let (x, y): (Vec<f32>, Vec<u32>) = (numbers(SAMPLES * 6, 1), (0..SAMPLES as u32).map(|i| i * i % 11).collect());
+    // The last samples, in the smaller batch, are all of one class.
+    let y: Vec<u32> = y.iter().enumerate().map(|(i, &class)| if i >= 2000 { 11 } else { class }).collect();
+    let data = Dataset::new(&Array::new([SAMPLES, 6], &x).unwrap(), &Array::new([SAMPLES], &y).unwrap()).unwrap();
+    for device in devices() {
+        let mut trainer = Trainer::new(device.clone(), Linear::new(6, 12)).seed(5);
+        let found = trainer.evaluate(&data).unwrap();
+        let logits = trainer.predict(&Array::new([SAMPLES, 6], &x).unwrap()).unwrap().to_f64();
+        let (mut confusion, mut ranks, mut loss) = (vec![vec![0u64; 12]; 12], vec![0u64; 12], 0.0);
+        for (z, &class) in logits.chunks(12).zip(&y) {
+            let own = z[class as usize];
+            let predicted = z.iter().enumerate().rev().max_by(|a, b| a.1.total_cmp(b.1)).unwrap().0;
+            confusion[class as usize][predicted] += 1;
+            ranks[z.iter().filter(|&&z| z > own).count()] += 1;
+            loss += z.iter().map(|z| z.exp()).sum::<f64>().ln() - own;
+        }
+        assert_eq!((found.samples, &found.confusion, &found.ranks), (SAMPLES as u64, &confusion, &ranks), "{device:?}");
+        let right: u64 = (0..12).map(|c| confusion[c][c]).sum();
+        assert_eq!(found.accuracy, Some(right as f64 / SAMPLES as f64), "{device:?}");
+        assert_eq!((found.top_k(1), found.top_k(12), found.top_k(99)), (found.accuracy, Some(1.0), Some(1.0)), "{device:?}");
+        assert_eq!(found.top_k(3), Some(ranks[..3].iter().sum::<u64>() as f64 / SAMPLES as f64), "{device:?}");
+        assert_eq!((found.top_k(0), found.regression), (None, None));
+        // Three sums of f32.
+        assert!((found.loss * SAMPLES as f64 / loss - 1.0).abs() < 1e-6, "{device:?}: {} and {}", found.loss, loss / SAMPLES as f64);
+        // All that is said of classes comes from the matrix.
+        let scores = found.scores().unwrap();
+        assert_eq!(scores.support[11], 37);
+        assert_eq!(found.confusion_matrix(), Some(ConfusionMatrix::new(&confusion)));
+        let text = found.to_string();
+        for part in ["2037 samples, loss ", ", accuracy ", ", among the best five ", "macro", "weighted", "is, taken for", "precision"] {
+            assert!(text.contains(part), "`{part}` is not in\n{text}");
+        }
+    }
+}
+
+#[test]
+fn numbers_are_evaluated_over_the_whole_set_sample_by_sample() {
+    let x = numbers(SAMPLES * 3, 2);
+    // Far from 0, where sums of squares would drown in rounding; the second output never changes, and the last samples are outliers.
+    let target = |i: usize| [1000.0 + x[3 * i] * 2.0 - x[3 * i + 1] + if i < 2000 { 0.0 } else { 50.0 }, 7.0];
+    let y: Vec<f32> = (0..SAMPLES).flat_map(target).collect();
+    let data = Dataset::new(&Array::new([SAMPLES, 3], &x).unwrap(), &Array::new([SAMPLES, 2], &y).unwrap()).unwrap();
+    for device in devices() {
+        let model = Linear::new(3, 2).bias_init(init::constant(999.0));
+        let mut trainer = Trainer::new(device.clone(), model).loss(mse_loss).seed(5);
+        let found = trainer.evaluate(&data).unwrap();
+        let predicted = trainer.predict(&Array::new([SAMPLES, 3], &x).unwrap()).unwrap().to_f64();
+        let n = SAMPLES as f64;
+        let column = |values: &[f64], c: usize| -> Vec<f64> { values.iter().skip(c).step_by(2).copied().collect() };
+        let y: Vec<f64> = y.iter().copied().map(f64::from).collect();
+        let (mut mae, mut rmse, mut r2) = (0.0, 0.0, 0.0);
+        for c in 0..2 {
+            let (y, p) = (column(&y, c), column(&predicted, c));
+            let mean = y.iter().sum::<f64>() / n;
+            let residual: f64 = y.iter().zip(&p).map(|(y, p)| (y - p).powi(2)).sum();
+            let total: f64 = y.iter().map(|y| (y - mean).powi(2)).sum();
+            mae += y.iter().zip(&p).map(|(y, p)| (y - p).abs()).sum::<f64>() / n / 2.0;
+            rmse += (residual / n).sqrt() / 2.0;
+            r2 += if total == 0.0 { 0.0 } else { 1.0 - residual / total } / 2.0;
+        }
+        let scores = found.regression.unwrap();
+        for (what, found, wanted) in [("mae", scores.mae, mae), ("rmse", scores.rmse, rmse), ("r2", scores.r2, r2)] {
+            assert!((found / wanted - 1.0).abs() < 2e-6, "{device:?}: {what} is {found}, not {wanted}");
+        }
+        assert_eq!((found.accuracy, found.top_k(1), found.scores()), (None, None, None));
+        let text = found.to_string();
+        assert!(text.contains("mean absolute error ") && text.contains(", R2 -") && !text.contains("accuracy"), "{text}");
+    }
+    // Targets that never change and predictions that are exact.
+    let ones = Array::full([5, 1], Scalar::Float(1.0));
+    let model = Linear::new(1, 1).init(init::zeros()).bias_init(init::constant(1.0));
+    let found = Trainer::new(Device::cpu(), model).loss(mse_loss).evaluate(&Dataset::new(&ones, &ones).unwrap()).unwrap();
+    assert_eq!(found.regression.map(|s| (s.mae, s.rmse, s.r2)), Some((0.0, 0.0, 1.0)));
+    // Something is predicted, but not the targets: a loss that makes something else of them.
+    let of_sum = |out: &Tensor, y: &Tensor| (out.sum_axes(&[1]) - y.sum_axes(&[1])).square().mean();
+    let found = Trainer::new(Device::cpu(), Linear::new(3, 4)).loss(of_sum).evaluate(&data).unwrap();
+    assert!(found.regression.is_none() && found.loss > 1.0, "{found}");
+}
+
+#[test]
+fn mistakes_in_what_was_handed_over_bare_name_the_line_that_did() {
+    let data = Dataset::new(&Array::new([4, 2], &[0.5f32; 8]).unwrap(), &Array::new([4, 1], &[1.0f32; 4]).unwrap()).unwrap();
+    let fit = |trainer: Trainer| {
+        let mut trainer = trainer;
+        trainer.fit(&data, Fit::epochs(1)).unwrap_err().to_string()
+    };
+    let cpu = Device::cpu;
+    let is_at = |message: String, line: u32, what: &str| {
+        assert!(message.contains(what) && message.contains(&format!("(tests/trainer.rs:{line})")), "line {line}: {message}");
+    };
+    is_at(fit(Trainer::new(cpu(), Linear::new(3, 1)).loss(mse_loss)), line!(), "the layer takes 3 features");
+    is_at(fit(Trainer::new(cpu(), Linear::new(2, 5)).loss(mse_loss)), line!(), "differ in shape");
+    let boxed: Box<dyn Module> = Box::new(Conv2d::new(1, 1, 3));
+    is_at(fit(Trainer::new(cpu(), boxed)), line!(), "Conv2d");
+    // The loss and the optimizer have lines of their own.
+    let loss_from = line!() + 1;
+    let trainer = Trainer::new(cpu(), Linear::new(2, 5)).loss(HuberLoss(1.0));
+    is_at(fit(trainer), loss_from, "differ in shape");
+    let trainer = Trainer::new(cpu(), Linear::new(2, 1)).loss(|_: &Tensor, y: &Tensor| y.square().mean());
+    let from = line!() + 1;
+    let trainer = trainer.optimizer(Adam::new(0.1));
+    is_at(fit(trainer), from, "no gradient flows from the loss to the parameter `weight`");
+    // Prediction and summaries too.
+    let from = line!() + 1;
+    let mut trainer = Trainer::new(cpu(), Linear::new(2, 1));
+    is_at(trainer.predict(&Array::new([1, 3], &[0.0f32; 3]).unwrap()).unwrap_err().to_string(), from, "has 3 on its last axis");
+    is_at(summary(&Linear::new(2, 1), [4, 3]).unwrap_err().to_string(), line!(), "has 3 on its last axis");
+    // A model of one's own says itself where it is wrong.
+    let from = line!() + 1;
+    let own = |x: &Tensor| x.matmul(&Tensor::ones([7, 1]));
+    is_at(fit(Trainer::new(cpu(), own)), from, "matmul");
 }
 
 #[test]
@@ -59,7 +174,7 @@ fn weights_and_moments_travel_by_file() {
     let mut first = trainer(Device::cpu());
     fit(&mut first, false);
     first.save(&file).unwrap();
-    let probe = bytes().batch(&[0, 1, 2]).unwrap().x;
+    let probe = three_classes().batch(&[0, 1, 2]).unwrap().x;
     let before: Vec<f32> = first.predict(&probe).unwrap().to_vec().unwrap();
 
     let mut second = trainer(Device::cpu()).seed(99);
@@ -90,7 +205,7 @@ fn a_regression_has_no_accuracy() {
 fn progress_reaches_the_end_of_each_epoch() {
     let mut seen = Vec::new();
     let mut epochs = Vec::new();
-    let data = bytes();
+    let data = three_classes();
     let report = Fit::epochs(2).batch_size(16).on_progress(|p| seen.push((p.epoch, p.step, p.steps))).on_epoch(|e| epochs.push(e.epoch));
     trainer(Device::cpu()).fit(&data, report).unwrap();
     assert!(seen.contains(&(1, 6, 6)) && seen.contains(&(2, 6, 6)), "{seen:?}");
@@ -110,7 +225,7 @@ fn steps_submitted_together_leave_the_bits_of_single_ones() {
             let mut trainer = changing(device.clone());
             // A step that is checked runs by itself.
             trainer.session().unwrap().check_finite(single);
-            let data = bytes();
+            let data = three_classes();
             let history = trainer.fit(&data, Fit::epochs(30).batch_size(16).resident(true)).unwrap();
             let probe = data.batch(&[0, 1, 2]).unwrap().x;
             let losses: Vec<u64> = history.epochs.iter().map(|e| e.train_loss.to_bits()).collect();

@@ -8,6 +8,7 @@ mod chart;
 mod common;
 #[path = "../common/files.rs"]
 mod files;
+mod find_lr;
 mod interrupt;
 mod mistakes;
 mod model;
@@ -20,7 +21,7 @@ use std::process::ExitCode;
 
 use noyau::prelude::*;
 use options::{Network, Options, Recipe};
-use report::{End, Halt, Report, Start};
+use report::{End, Halt, Rates, Report, Start};
 
 fn main() -> ExitCode {
     common::start(run)
@@ -45,6 +46,15 @@ fn run(options: Options) -> anyhow::Result<()> {
     }
     if let Some(file) = &options.load {
         trainer.load(file)?;
+    }
+
+    if let Some(file) = &options.find_lr {
+        let curve = find_lr::run(&mut trainer, &mnist.train, &training)?;
+        curve.save_svg(file)?;
+        session.finish_trace()?;
+        let mut report = Report::new(options.json, 0);
+        report.rates(&Rates { curve: &curve, picture: file, training: &training });
+        return report.finish();
     }
 
     let stop = if training.epochs > 0 { interrupt::flag()? } else { StopFlag::new() };

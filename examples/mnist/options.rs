@@ -63,6 +63,18 @@ pub struct Options {
     /// Where to draw the training and the mistakes [default: mnist.svg, after at least one epoch]
     #[arg(long, value_name = "FILE")]
     pub picture: Option<PathBuf>,
+    /// Print the confusion matrix at the end, and which digits were taken for which most often
+    #[arg(long)]
+    pub confusion: bool,
+    /// Instead of training: let the learning rate rise step by step, draw the loss by learning rate, and name rates to train with [default file: lr.svg]
+    #[arg(
+        long,
+        value_name = "FILE",
+        num_args = 0..=1,
+        default_missing_value = "lr.svg",
+        conflicts_with_all = ["epochs", "save", "picture", "checkpoints", "confusion", "learning_rate", "schedule"]
+    )]
+    pub find_lr: Option<PathBuf>,
     /// Check each kernel of each step against its definition, and stop at the first that differs: slow, to find a driver's mistakes
     #[arg(long)]
     pub validate: bool,
@@ -133,11 +145,11 @@ impl Options {
     /// Fills in what depends on other options; refuses what does not fit together, before any time is spent.
     pub fn complete(mut self) -> anyhow::Result<(Options, Training)> {
         let training = self.training()?;
-        if training.epochs > 0 {
+        if training.epochs > 0 && self.find_lr.is_none() {
             self.save.get_or_insert("mnist.safetensors".into());
             self.picture.get_or_insert("mnist.svg".into());
         }
-        self.save.iter().chain(&self.picture).chain(&self.trace).try_for_each(|path| check_target(path))?;
+        [&self.save, &self.picture, &self.trace, &self.find_lr].into_iter().flatten().try_for_each(|path| check_target(path))?;
         Ok((self, training))
     }
 
@@ -187,6 +199,11 @@ impl Training {
             Course::Constant => Schedule::constant(rate),
             Course::OneCycle => Schedule::one_cycle(rate, steps),
         };
+        self.optimizer_at(rate)
+    }
+
+    /// The optimizer at a learning rate that is given.
+    pub fn optimizer_at(&self, rate: Schedule) -> Box<dyn Optimizer> {
         match self.optimizer {
             Rule::Sgd => Box::new(Sgd::new(rate).momentum(self.momentum.unwrap_or_default())),
             Rule::Adam => Box::new(Adam::new(rate)),
@@ -216,13 +233,18 @@ impl Training {
         }
     }
 
-    /// The optimizer in words.
-    pub fn optimizer_name(&self) -> String {
-        let name = match self.optimizer {
+    /// The optimizer's name, as `--optimizer` takes it.
+    pub fn rule_name(&self) -> &'static str {
+        match self.optimizer {
             Rule::Sgd => "sgd",
             Rule::Adam => "adam",
             Rule::Adamw => "adamw",
-        };
+        }
+    }
+
+    /// The optimizer in words.
+    pub fn optimizer_name(&self) -> String {
+        let name = self.rule_name();
         let rate = self.learning_rate;
         let rate = match self.schedule {
             Course::Cosine => format!("learning rate {rate} falling to {}", (rate / 20.0) as f32),

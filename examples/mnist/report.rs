@@ -4,6 +4,7 @@ use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use noyau::nn::metrics::ConfusionMatrix;
 use noyau::prelude::*;
 use noyau::train::Beginning;
 use serde_json::json;
@@ -35,6 +36,13 @@ pub struct Halt<'a> {
     pub history: &'a History,
     /// Where the weights are, if there is no checkpoint.
     pub saved: Option<&'a Path>,
+}
+
+/// What a search for a learning rate has found.
+pub struct Rates<'a> {
+    pub curve: &'a LrCurve,
+    pub picture: &'a Path,
+    pub training: &'a Training,
 }
 
 pub struct Report {
@@ -198,17 +206,11 @@ impl Report {
                 epoch.first_step_ms, history.launches_per_step, history.gpu_objects_after_warmup
             ));
         }
-        self.line("\nclass   images  precision   recall  most often taken for");
-        for class in classes(&evaluation.confusion) {
-            let confused = class.confused.map(|(with, times)| format!("{with} ({times} of {})", class.samples)).unwrap_or_default();
-            let line = format!(
-                "{:>5} {:>8} {:>10} {:>8}  {confused}",
-                class.class,
-                class.samples,
-                percent(class.precision),
-                percent(class.recall)
-            );
-            self.line(line.trim_end());
+        if let Some(matrix) = evaluation.confusion_matrix() {
+            self.classes(&matrix);
+            if options.confusion {
+                self.confusions(&matrix);
+            }
         }
         self.line(format!("\ntest loss {:.4}, test accuracy {}", evaluation.loss, percent(evaluation.accuracy)));
         for (what, file) in [("weights", &options.save), ("picture", &options.picture), ("trace", &options.trace)] {
@@ -216,6 +218,70 @@ impl Report {
                 self.line(format!("{what} in {}", file.display()));
             }
         }
+    }
+
+    /// How each class fares.
+    fn classes(&mut self, matrix: &ConfusionMatrix) {
+        let (scores, confusions) = (matrix.scores(), matrix.confusions());
+        self.line("\nclass   images  precision   recall  most often taken for");
+        for (class, score) in scores.classes.iter().enumerate() {
+            let [samples, predicted] = [scores.support[class], scores.predicted[class]];
+            // The most frequent comes first.
+            let confused = confusions.iter().find(|confusion| confusion.actual == class);
+            let confused = confused.map(|c| format!("{} ({} of {samples})", c.predicted, c.count)).unwrap_or_default();
+            let precision = percent((predicted > 0).then_some(score.precision));
+            let recall = percent((samples > 0).then_some(score.recall));
+            self.line(format!("{class:>5} {samples:>8} {precision:>10} {recall:>8}  {confused}").trim_end());
+        }
+    }
+
+    /// Which classes were taken for which.
+    fn confusions(&mut self, matrix: &ConfusionMatrix) {
+        self.line(format!("\n{matrix}"));
+        let scores = matrix.scores();
+        let confusions = matrix.confusions();
+        if confusions.is_empty() {
+            return self.line("\nNothing was confused.");
+        }
+        self.line("\nmost often confused");
+        for c in confusions.iter().take(10) {
+            let of = scores.support[c.actual];
+            self.line(format!(
+                "{:>5} times a {} was taken for a {} ({})",
+                c.count,
+                c.actual,
+                c.predicted,
+                percent(Some(c.count as f64 / of as f64))
+            ));
+        }
+    }
+
+    /// What there is instead of a training.
+    pub fn rates(&mut self, rates: &Rates) {
+        let Rates { curve, picture, training } = rates;
+        if self.json {
+            return self.line(json!({
+                "event": "learning_rates",
+                "optimizer": training.rule_name(),
+                "batch_size": training.batch_size,
+                "rates": curve.rates,
+                "losses": curve.losses,
+                "smoothed": curve.smoothed,
+                "steepest": curve.steepest,
+                "minimum_tenth": curve.minimum_tenth,
+                "suggestion": curve.suggestion(),
+                "picture": picture,
+            }));
+        }
+        let (first, last) = (curve.rates.first().copied().unwrap_or(0.0), curve.rates.last().copied().unwrap_or(0.0));
+        self.line(format!("{} with learning rates from {first} to {}, {} steps", training.rule_name(), digits(last), curve.rates.len()));
+        match curve.steepest {
+            Some(steepest) => self.line(format!("the loss falls fastest at {}", digits(steepest))),
+            None => self.line("the loss never falls"),
+        }
+        self.line(format!("it is least at {}: a tenth of that is {}", digits(curve.minimum_tenth * 10.0), digits(curve.minimum_tenth)));
+        self.line(format!("train with: --optimizer {} --learning-rate {}", training.rule_name(), digits(curve.suggestion())));
+        self.line(format!("picture in {}", picture.display()));
     }
 
     /// The training was stopped before its end.
@@ -273,33 +339,7 @@ pub fn percent(share: Option<f64>) -> String {
     share.map_or("-".into(), |share| format!("{:.2} %", share * 100.0))
 }
 
-/// How a class fares.
-struct Class {
-    class: usize,
-    /// Images of the class.
-    samples: u64,
-    /// Of those that were taken for this class, the share that is of it.
-    precision: Option<f64>,
-    /// Of those that are of this class, the share that was found.
-    recall: Option<f64>,
-    /// The class that its images are most often taken for, and how often.
-    confused: Option<(usize, u64)>,
-}
-
-/// `confusion[actual][predicted]`, class by class.
-fn classes(confusion: &[Vec<u64>]) -> impl Iterator<Item = Class> {
-    let share = |part: u64, whole: u64| (whole > 0).then(|| part as f64 / whole as f64);
-    confusion.iter().enumerate().map(move |(class, row)| {
-        let right = row[class];
-        let samples = row.iter().sum();
-        let taken = confusion.iter().map(|row| row[class]).sum();
-        let wrong = row.iter().copied().enumerate().filter(|&(other, times)| other != class && times > 0);
-        Class {
-            class,
-            samples,
-            precision: share(right, taken),
-            recall: share(right, samples),
-            confused: wrong.max_by_key(|&(_, times)| times),
-        }
-    })
+/// A number with two digits that count.
+fn digits(value: f64) -> f64 {
+    format!("{value:.1e}").parse().unwrap_or(value)
 }

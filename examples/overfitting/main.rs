@@ -3,7 +3,7 @@
 //!     cargo run --release --example overfitting -- --help
 
 #[path = "../common/chart.rs"]
-#[allow(dead_code)] // One chart of its own, not that of `curves`.
+#[allow(dead_code)] // Its curves stop at an axis of their own, so they are not drawn by `curves`.
 mod chart;
 #[path = "../common/mod.rs"]
 mod common;
@@ -203,47 +203,16 @@ fn draw(options: &Options, all: &[Trained]) -> anyhow::Result<()> {
         let (_, panels) = area.split_vertically(68);
         for (panel, trained) in panels.split_evenly((2, 3)).iter().zip(all) {
             let (epoch, best) = trained.best();
-            let mut chart = ChartBuilder::on(panel)
-                .margin_top(38)
-                .margin_right(18)
-                .x_label_area_size(38)
-                .y_label_area_size(56)
-                .build_cartesian_2d(0f64..options.epochs as f64, low..1.005)?;
-            chart::text(panel, trained.title, (16, 8), 17, &INK)?;
-            chart
-                .configure_mesh()
-                .light_line_style(WHITE)
-                .bold_line_style(RGBColor(0xe6, 0xe9, 0xed))
-                .axis_style(RGBColor(0xb0, 0xb8, 0xc1))
-                .label_style(("sans-serif", 12).into_font().color(&GREY))
-                .x_labels(5)
-                .y_labels(6)
-                .x_label_formatter(&|x| format!("{x:.0}"))
-                .y_label_formatter(&|y| format!("{:.0} %", y * 100.0))
-                .x_desc("epoch")
-                .draw()?;
-            for curve in [
-                Curve { name: "train", color: BLUE, values: trained.train.clone() },
-                Curve { name: "test", color: ORANGE, values: trained.test.clone() },
-            ] {
-                let color = curve.color;
-                let points = (1..).map(f64::from).zip(curve.values).filter(|(_, value)| *value >= low);
-                chart
-                    .draw_series(LineSeries::new(points, color.stroke_width(2)))?
-                    .label(curve.name)
-                    .legend(move |(x, y)| PathElement::new([(x, y), (x + 18, y)], color.stroke_width(3)));
+            let mut axes = chart::axes(panel, trained.title, 0..options.epochs as i32, low..1.005, |y| format!("{:.0} %", y * 100.0))?;
+            for (name, color, values) in [("train", BLUE, &trained.train), ("test", ORANGE, &trained.test)] {
+                chart::line(&mut axes, &Curve { name, color, values: values.clone() }, low)?;
             }
-            let place = (epoch as f64, best);
-            chart.draw_series([Circle::new(place, 5, ORANGE.filled())])?;
+            let place = (epoch as i32, best);
+            axes.draw_series([Circle::new(place, 5, ORANGE.filled())])?;
             let label = format!("{:.1} %", best * 100.0);
             let left = if epoch as f64 > options.epochs as f64 * 0.75 { -58 } else { -10 };
-            chart.draw_series([EmptyElement::at(place) + Text::new(label, (left, -24), ("sans-serif", 14).into_font().color(&INK))])?;
-            chart
-                .configure_series_labels()
-                .position(SeriesLabelPosition::LowerRight)
-                .label_font(("sans-serif", 13).into_font().color(&INK))
-                .background_style(WHITE.mix(0.85))
-                .draw()?;
+            axes.draw_series([EmptyElement::at(place) + Text::new(label, (left, -24), ("sans-serif", 14).into_font().color(&INK))])?;
+            chart::legend(&mut axes, SeriesLabelPosition::LowerRight)?;
         }
         Ok(())
     })

@@ -2,7 +2,7 @@
 
 use std::panic::Location;
 
-use noyau_tensor::{Error, Result, Scalar, Shape, Tensor};
+use noyau_tensor::{Error, Location as Line, Result, Scalar, Shape, Tensor};
 
 /// A tensor that carries a mistake in an expression, with the line of the program that wrote it.
 #[track_caller]
@@ -25,6 +25,30 @@ pub(crate) fn same_shape(op: &str, prediction: &Tensor, target: &Tensor) -> Resu
         return Err(fail(op, message));
     }
     Ok(())
+}
+
+/// What a model, a loss or an optimizer gave to one that called it on a program's behalf: a mistake that points into noyau's own code points to `line` instead,
+/// where the program handed the model, loss or optimizer over. `caller` is the `file!()` of who called.
+///
+/// What noyau's layers find wrong is reported at the line that called them. In a model that is a bare layer this is a line of the trainer, of which the
+/// program knows nothing.
+#[doc(hidden)]
+pub fn on_behalf(line: Line, caller: &str, tensor: Tensor) -> Tensor {
+    let own = |file: &str| [file!(), caller].iter().any(|source| room(source).is_some_and(|room| file.starts_with(room)));
+    let error = match tensor.error() {
+        Some(Error::Expression { op, message, location }) if own(location.file()) => {
+            Error::Expression { op: op.clone(), message: message.clone(), location: line }
+        }
+        Some(Error::Gradient { message, location }) if own(location.file()) => Error::Gradient { message: message.clone(), location: line },
+        _ => return tensor,
+    };
+    Tensor::invalid(error)
+}
+
+/// The folder of the sources that a source file lies in, with its separator: `crates/nn/src/`.
+pub(crate) fn room(file: &str) -> Option<&str> {
+    let end = ["/src/", "\\src\\"].iter().filter_map(|part| Some(file.rfind(part)? + part.len())).max()?;
+    file.get(..end)
 }
 
 /// A constant with all digits of an f64, which broadcasts.

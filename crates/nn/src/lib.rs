@@ -27,6 +27,8 @@ pub use augment::{
     ColorJitter, GaussianNoise, RandomAffine, RandomCrop, RandomErasing, RandomHorizontalFlip, RandomResizedCrop, RandomVerticalFlip,
     affine_grid, grid_sample,
 };
+#[doc(hidden)]
+pub use fault::on_behalf;
 pub use layers::{
     AdaptiveAvgPool1d, AdaptiveAvgPool2d, AdaptiveMaxPool1d, AdaptiveMaxPool2d, AttentionMask, AvgPool1d, AvgPool2d, BatchNorm,
     BatchNorm1d, BatchNorm2d, BatchNorm3d, CircularPad1d, CircularPad2d, Conv1d, Conv2d, ConvTranspose1d, ConvTranspose2d, Dropout,

@@ -1,11 +1,13 @@
 //! Numbers for people to read: no gradient flows through them.
 //!
-//! Functions of tensors count within a batch, as part of a step; [`ClassScores`] makes of a confusion matrix what is said of a whole data set.
+//! Functions of tensors count within a batch, as part of a step; [`ConfusionMatrix`] and [`ClassScores`] say what can be said of a whole data set.
 
+mod matrix;
 mod ranks;
 mod regression;
 mod scores;
 
+pub use matrix::{Confusion, ConfusionMatrix};
 pub use ranks::{target_ranks, top_k_accuracy, top_k_correct};
 pub use regression::{mae, r2_score, rmse};
 pub use scores::{ClassScores, Score};

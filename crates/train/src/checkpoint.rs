@@ -12,6 +12,7 @@ use noyau_tensor::{Array, Error, Param, Result};
 
 use crate::history::{EpochRecord, Resumed};
 use crate::session::Session;
+use crate::weights::{Met, Mismatch};
 
 pub use folder::Checkpoints;
 pub(crate) use header::{CallbackState, Header, Setup, VERSION};
@@ -32,27 +33,21 @@ pub(crate) async fn load(session: &Session, states: &[(String, Param)], path: &P
     let mut found = safetensors::load(path)?.tensors;
     let mut values = Vec::with_capacity(states.len());
     for (name, param) in states {
-        let Some(value) = found.remove(name) else {
-            let there: Vec<&str> = found.keys().map(String::as_str).take(8).collect();
-            return Err(Error::data(
-                path,
-                format!("has no tensor `{name}`, which the model needs; it has {}: is it another model's file?", there.join(", ")),
-            ));
-        };
-        // Weights in halves, as many files have them, are weights: the model's type is what the program wrote.
-        let both_real = value.dtype().is_float() && param.dtype().is_float();
-        let value = if both_real { value.to(param.dtype()) } else { value };
-        if value.shape() != param.shape() || value.dtype() != param.dtype() {
-            let message = format!(
+        let message = match Met::of(&mut found, name, param) {
+            Met::Fits(value) => {
+                values.push((param.clone(), value));
+                continue;
+            }
+            Met::Differs(Mismatch { found, expected, .. }) => format!(
                 "`{name}` is {}{}, the model's is {}{}: the file is of a model with other sizes",
-                value.dtype(),
-                value.shape(),
-                param.dtype(),
-                param.shape()
-            );
-            return Err(Error::data(path, message));
-        }
-        values.push((param.clone(), value));
+                found.0, found.1, expected.0, expected.1
+            ),
+            Met::Missing => {
+                let there: Vec<&str> = found.keys().map(String::as_str).take(8).collect();
+                format!("has no tensor `{name}`, which the model needs; it has {}: is it another model's file?", there.join(", "))
+            }
+        };
+        return Err(Error::data(path, message));
     }
     session.set_all(&values).await?;
     found.retain(|name, _| !name.starts_with(TRAINING));

@@ -6,8 +6,9 @@ use std::collections::hash_map::Entry;
 
 use noyau_tensor::{Array, Error, Param, Result};
 
+use crate::described::{Spec, Step};
 use crate::feed::Feed;
-use crate::session::{Session, Spec, Step};
+use crate::session::Session;
 use crate::watch::Checks;
 
 /// The values of all states at some moment.

@@ -1,11 +1,14 @@
 //! Finding a learning rate by trying all of them.
 
+mod picture;
+
 use noyau_data::{Dataset, Loader};
 use noyau_nn::{Mode, Optimizer, Schedule};
 use noyau_tensor::{Error, Result};
 
+use crate::described::Step;
 use crate::feed::Feed;
-use crate::session::{Session, Step};
+use crate::session::Session;
 use crate::trainer::Trainer;
 
 /// A learning-rate range test: a short training whose rate rises from tiny to huge, to see where the loss falls fastest and where it explodes.
@@ -33,6 +36,13 @@ pub struct LrCurve {
     pub steepest: Option<f64>,
     /// A tenth of the rate at which the smoothed loss is least: a rate to train with, or the highest of a one-cycle schedule.
     pub minimum_tenth: f64,
+}
+
+impl LrCurve {
+    /// A rate to train with: where the loss falls fastest, or a tenth of where it is least if it never falls.
+    pub fn suggestion(&self) -> f64 {
+        self.steepest.unwrap_or(self.minimum_tenth)
+    }
 }
 
 impl LrFinder {
@@ -85,7 +95,7 @@ impl LrFinder {
         let feed = Feed::new(Loader::new(data, size)?.shuffle(trainer.seed), false);
         let (arguments, x, y) = feed.arguments(size);
         let mode = Mode::train();
-        let loss = trainer.loss.loss(&trainer.model.forward(&x, &mode), &y);
+        let loss = trainer.loss_of(&trainer.output(&x, &mode), &y);
         let updates = [optimizer.update(&loss, &*trainer.model), mode.take_updates()].concat();
         let mut step = session.load(&arguments, Step::returns(&loss).updates(updates)).await?;
 

@@ -135,17 +135,6 @@ impl History {
     }
 }
 
-/// How a model does on a data set.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Evaluation {
-    /// Mean loss.
-    pub loss: f64,
-    /// Share classified right, 0 to 1; none for regression.
-    pub accuracy: Option<f64>,
-    /// `confusion[actual][predicted]`: how many samples; empty for regression.
-    pub confusion: Vec<Vec<u64>>,
-}
-
 /// Where a training stands, reported while an epoch runs.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Progress {

@@ -22,6 +22,10 @@ pub struct MemoryUse {
     pub states: u64,
     /// Those of the states that are the optimizer's (their names begin with `optimizer.`).
     pub optimizer: u64,
+    /// Those that are running means of the weights: what [`Ema`](noyau_nn::Ema) keeps (`ema.`).
+    pub averages: u64,
+    /// Those in which gradients are added up over batches: what [`Accumulate`](noyau_nn::Accumulate) keeps (`accumulate.`).
+    pub gradient_sums: u64,
     /// The step's arguments.
     pub inputs: u64,
     /// Values known when the plan was made.
@@ -59,8 +63,14 @@ impl MemoryUse {
                         continue;
                     }
                     sum.states = sum.states.saturating_add(bytes);
-                    if state.name().starts_with("optimizer.") {
-                        sum.optimizer = sum.optimizer.saturating_add(bytes);
+                    let whose = match state.name().split('.').next() {
+                        Some("optimizer") => Some(&mut sum.optimizer),
+                        Some("ema") => Some(&mut sum.averages),
+                        Some("accumulate") => Some(&mut sum.gradient_sums),
+                        _ => None,
+                    };
+                    if let Some(whose) = whose {
+                        *whose = whose.saturating_add(bytes);
                     }
                     if gpu && bytes <= limits.arena_bytes as u64 {
                         small_states += bytes;
@@ -97,8 +107,11 @@ impl MemoryUse {
         let [total, states, optimizer, activations] = [self.total(), self.states, self.optimizer, self.activations].map(bytes_in_words);
         let arguments = bytes_in_words(self.inputs.saturating_add(self.constants).saturating_add(self.overhead));
         let largest: Vec<String> = self.largest.iter().take(3).map(|(name, bytes)| format!("{name}: {}", bytes_in_words(*bytes))).collect();
+        let kept = [(self.averages, "averages of weights"), (self.gradient_sums, "added-up gradients")];
+        let kept: String =
+            kept.iter().filter(|(bytes, _)| *bytes > 0).map(|(bytes, what)| format!(", {} {what}", bytes_in_words(*bytes))).collect();
         format!(
-            "the step takes {total}: {states} of states (of these {optimizer} the optimizer's), {activations} of activations and gradients, \
+            "the step takes {total}: {states} of states (of these {optimizer} the optimizer's{kept}), {activations} of activations and gradients, \
              {arguments} of arguments and the like; the largest are {}",
             largest.join("; ")
         )
@@ -181,16 +194,19 @@ pub(crate) fn bytes_in_words(bytes: u64) -> String {
 
 impl fmt::Display for MemoryUse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // What only some trainings have has a line where it is something.
         let rows = [
-            ("states", self.states),
-            ("  the optimizer's", self.optimizer),
-            ("arguments", self.inputs),
-            ("constants", self.constants),
-            ("activations, gradients", self.activations),
-            ("reading, rounding", self.overhead),
-            ("total", self.total()),
+            ("states", Some(self.states)),
+            ("  the optimizer's", Some(self.optimizer)),
+            ("  averages of weights", Some(self.averages).filter(|&bytes| bytes > 0)),
+            ("  added-up gradients", Some(self.gradient_sums).filter(|&bytes| bytes > 0)),
+            ("arguments", Some(self.inputs)),
+            ("constants", Some(self.constants)),
+            ("activations, gradients", Some(self.activations)),
+            ("reading, rounding", Some(self.overhead)),
+            ("total", Some(self.total())),
         ];
-        for (name, bytes) in rows {
+        for (name, bytes) in rows.into_iter().filter_map(|(name, bytes)| Some((name, bytes?))) {
             writeln!(f, "{name:<24} {:>12}", bytes_in_words(bytes))?;
         }
         for (i, (name, bytes)) in self.largest.iter().enumerate() {
@@ -232,6 +248,30 @@ mod tests {
         assert!(found.largest.iter().any(|(name, _)| name == "`weights`, f32[300, 200]"), "{found}");
         assert!(found.largest.iter().any(|(name, _)| name == "argument 0, f32[128, 300]"), "{found}");
         assert!(session.known_states().is_empty(), "an estimate begins no state");
+    }
+
+    #[test]
+    fn what_wrappers_of_optimizers_keep_has_lines_of_its_own() {
+        let model = noyau_nn::Linear::new(30, 20);
+        let weights = 4 * (30 * 20 + 20);
+        let estimate = |optimizer: &dyn noyau_nn::Optimizer| {
+            let trace = |[x]: [noyau_tensor::Tensor; 1]| {
+                let loss = noyau_nn::Module::forward(&model, &x, &noyau_nn::Mode::train()).square().mean();
+                Step::returns(&loss).updates(optimizer.update(&loss, &model))
+            };
+            Session::new(Device::cpu()).estimate([Spec::f32([8, 30])], trace).expect("it is traced")
+        };
+        let plain = estimate(&noyau_nn::Adam::new(0.1));
+        assert_eq!((plain.averages, plain.gradient_sums), (0, 0));
+        assert!(!plain.to_string().contains("averages"), "{plain}");
+        let wrapped = estimate(&noyau_nn::Ema::new(noyau_nn::Accumulate::new(noyau_nn::Adam::new(0.1), 4), 0.9));
+        // One value a parameter each, and a counter.
+        assert_eq!((wrapped.averages, wrapped.gradient_sums), (weights + 4, weights + 4));
+        assert_eq!(wrapped.optimizer, plain.optimizer, "two moments and a counter");
+        assert_eq!(wrapped.states, plain.states + wrapped.averages + wrapped.gradient_sums);
+        let (text, line) = (wrapped.to_string(), wrapped.in_words());
+        assert!(text.contains("\n  averages of weights ") && text.contains("\n  added-up gradients "), "{text}");
+        assert!(line.contains("KiB the optimizer's, 2.4 KiB averages of weights, 2.4 KiB added-up gradients)"), "{line}");
     }
 
     #[test]

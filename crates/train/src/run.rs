@@ -7,9 +7,10 @@ use noyau_tensor::{Array, Error, Param, Result};
 use crate::checkpoint::{Checkpoint, Setup};
 use crate::diagnose::{self, Snapshot};
 use crate::evaluate::{Evaluator, Sums};
+use crate::evaluation::Evaluation;
 use crate::feed::{Batches, Feed, Parcel};
 use crate::fit::Fit;
-use crate::history::{EpochRecord, Evaluation, History, Progress, Stopped};
+use crate::history::{EpochRecord, History, Progress, Stopped};
 use crate::pace::Pace;
 use crate::session::Session;
 use crate::step::CompiledStep;
@@ -125,7 +126,7 @@ impl<'r, 'f> Run<'r, 'f> {
             feed,
             validation: validation.cloned(),
             classes,
-            sums: Sums::new(None),
+            sums: Sums::new(),
             steps: Vec::new(),
             evaluator: None,
             history: History::default(),

@@ -83,7 +83,7 @@ impl Run<'_, '_> {
         self.history.stopped = header.stopped.clone();
         self.history.checkpoint = Some(found.path.clone());
         let mut remembered = header.callbacks.clone();
-        let model = self.trainer.model_states();
+        let model = self.trainer.evaluated_states();
         for (callback, kept) in self.fit.callbacks.iter_mut().zip(&mut self.kept) {
             let Some(at) = remembered.iter().position(|state| state.name == callback.name()) else { continue };
             let state = remembered.remove(at);
@@ -152,10 +152,10 @@ impl Run<'_, '_> {
             self.session.set_async(&factor, &Array::full(factor.shape(), Scalar::Float(next))).await?;
         }
         if control.keep {
-            self.kept[at] = self.session.values(self.trainer.model_states()).await?;
+            self.kept[at] = self.session.values(self.trainer.evaluated_states()).await?;
         }
         if control.put_back {
-            for (name, param) in self.trainer.model_states() {
+            for (name, param) in self.trainer.evaluated_states() {
                 if let Some((_, value)) = self.kept[at].iter().find(|(kept, _)| *kept == name) {
                     self.session.set_async(&param, value).await?;
                 }

@@ -2,14 +2,15 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::panic::Location as CallerLocation;
 use std::sync::Arc;
 
 use noyau_compile::{Graph, Limits, Node, Options, compile};
-use noyau_nn::{Adam, Mode, Module, Optimizer};
+use noyau_nn::{Adam, Mode, Module, Optimizer, on_behalf};
 use noyau_tensor::{DType, Op, Param, Result, Shape, State, Tensor};
 
+use crate::described::Spec;
 use crate::memory_use::{MemoryUse, bytes_in_words};
-use crate::session::Spec;
 
 /// A line of a [`Summary`]: a layer.
 #[derive(Clone, Debug, PartialEq)]
@@ -62,7 +63,8 @@ pub fn summary_of(model: &dyn Module, input: &Spec) -> Result<Summary> {
     let (shape, dtype) = input.parts();
     let mode = Mode::eval().recording();
     let x = Tensor::input(0, &shape, dtype);
-    let out = model.forward(&x, &mode);
+    let line = CallerLocation::caller();
+    let out = on_behalf(line, file!(), model.forward(&x, &mode));
     if let Some(error) = out.error() {
         return Err(error.clone());
     }

@@ -1,20 +1,23 @@
 //! Training in few words: a model, a loss and an optimizer, fitted to a data set.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::panic::Location as CallerLocation;
 use std::path::Path;
 
 use noyau_data::Dataset;
-use noyau_nn::{Loss, LossScaler, Mode, Module, Optimizer, Sgd, cross_entropy};
-use noyau_tensor::{Array, DType, Error, Param, Result, Tensor};
+use noyau_nn::{Loss, LossScaler, Mode, Module, Optimizer, Sgd, cross_entropy, on_behalf};
+use noyau_tensor::{Array, DType, Error, Location, Param, Result, Tensor};
 
 use crate::checkpoint;
+use crate::described::{Spec, Step};
 use crate::device::Device;
 use crate::evaluate::{Evaluator, Sums};
+use crate::evaluation::Evaluation;
 use crate::feed::Feed;
 use crate::fit::Fit;
-use crate::history::{Evaluation, History};
+use crate::history::History;
 use crate::run::Run;
-use crate::session::{Session, Spec, Step};
+use crate::session::Session;
 use crate::step::CompiledStep;
 
 /// A model with what it takes to train it on a device.
@@ -30,11 +33,21 @@ pub struct Trainer {
     /// Optimizer states from a file, until the optimizer has states to give them to.
     pending: BTreeMap<String, Array>,
     predictors: HashMap<Vec<usize>, CompiledStep>,
+    lines: Lines,
+}
+
+/// Where the program handed them over: what a mistake in one of noyau's own is reported at.
+struct Lines {
+    model: Location,
+    loss: Location,
+    optimizer: Location,
 }
 
 impl Trainer {
     /// A trainer with cross-entropy loss and plain SGD at a rate of 0.1, seed 0.
+    #[track_caller]
     pub fn new(device: Device, model: impl Module + 'static) -> Trainer {
+        let here = CallerLocation::caller();
         Trainer {
             device,
             seed: 0,
@@ -46,19 +59,24 @@ impl Trainer {
             scaler: LossScaler::new(),
             pending: BTreeMap::new(),
             predictors: HashMap::new(),
+            lines: Lines { model: here, loss: here, optimizer: here },
         }
     }
 
     /// What to minimise: a function of the model's output and the targets that gives a scalar, the mean over the batch, or another
     /// [`Loss`].
+    #[track_caller]
     pub fn loss(mut self, loss: impl Loss + 'static) -> Trainer {
         self.loss = Box::new(loss);
+        self.lines.loss = CallerLocation::caller();
         self
     }
 
     /// How to minimise it.
+    #[track_caller]
     pub fn optimizer(mut self, optimizer: impl Optimizer + 'static) -> Trainer {
         self.optimizer = Box::new(optimizer);
+        self.lines.optimizer = CallerLocation::caller();
         self
     }
 
@@ -140,9 +158,8 @@ impl Trainer {
         let session = self.session_async().await?;
         let key = x.shape().to_vec();
         if !self.predictors.contains_key(&key) {
-            let model = &*self.model;
             let averages = self.optimizer.averaged();
-            let trace = |[x]: [Tensor; 1]| Step::returns(&model.forward(&x, &Mode::eval())).reading(averages);
+            let trace = |[x]: [Tensor; 1]| Step::returns(&self.output(&x, &Mode::eval())).reading(averages);
             let step = session.compile_async([Spec::new(x.shape(), x.dtype())], trace).await?;
             self.predictors.insert(key.clone(), step);
         }
@@ -197,9 +214,27 @@ impl Trainer {
         checkpoint::save(&session, &states, path.as_ref()).await
     }
 
+    /// What the model makes of `x`.
+    pub(crate) fn output(&self, x: &Tensor, mode: &Mode) -> Tensor {
+        on_behalf(self.lines.model, file!(), self.model.forward(x, mode))
+    }
+
+    /// The loss of the model's output.
+    pub(crate) fn loss_of(&self, output: &Tensor, y: &Tensor) -> Tensor {
+        on_behalf(self.lines.loss, file!(), self.loss.loss(output, y))
+    }
+
     pub(crate) fn model_states(&self) -> Vec<(String, Param)> {
         let mut states = self.model.parameters();
         states.extend(self.model.buffers());
+        states
+    }
+
+    /// What evaluation reads: the model, and the averages that an optimizer keeps of it.
+    pub(crate) fn evaluated_states(&self) -> Vec<(String, Param)> {
+        let averages: HashSet<u64> = self.optimizer.averaged().iter().map(|(_, average)| average.state().id()).collect();
+        let mut states = self.model_states();
+        states.extend(self.training_states().into_iter().filter(|(_, param)| averages.contains(&param.state().id())));
         states
     }
 
@@ -241,7 +276,7 @@ impl Trainer {
     /// The number of classes, if the data has classes. Fails when the model's output for one sample does not fit them.
     pub(crate) fn check(&self, data: &Dataset) -> Result<Option<usize>> {
         let shape: Vec<usize> = std::iter::once(1).chain(data.sample_shape().iter().copied()).collect();
-        let out = self.model.forward(&Tensor::input(0, shape, data.dtype()), &Mode::eval());
+        let out = self.output(&Tensor::input(0, shape, data.dtype()), &Mode::eval());
         if let Some(error) = out.error() {
             return Err(error.clone());
         }
@@ -259,13 +294,15 @@ impl Trainer {
     pub(crate) fn training_parts(&self, feed: &Feed, batch: usize, sums: &Sums, classes: Option<usize>) -> (Vec<Spec>, Step) {
         let (arguments, x, y) = feed.arguments(batch);
         let mode = Mode::train().precision(self.precision);
-        let out = self.model.forward(&x, &mode);
-        let loss = self.loss.loss(&out, &y);
-        let mut updates = if self.precision == DType::F16 {
+        let out = self.output(&x, &mode);
+        let loss = self.loss_of(&out, &y);
+        let updates = if self.precision == DType::F16 {
             self.scaler.step(&loss, &*self.optimizer, &*self.model, &mode)
         } else {
             self.optimizer.update(&loss, &*self.model)
         };
+        let named = |(param, next)| (param, on_behalf(self.lines.optimizer, file!(), next));
+        let mut updates: Vec<(Param, Tensor)> = updates.into_iter().map(named).collect();
         updates.extend(mode.take_updates());
         updates.extend(sums.updates(&loss, &out, &y, classes));
         updates.extend(feed.updates());

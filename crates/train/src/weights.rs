@@ -69,6 +69,30 @@ pub struct Mismatch {
     pub expected: (DType, Shape),
 }
 
+/// What a file has for one of a model's values.
+pub(crate) enum Met {
+    /// This, of the value's shape and type.
+    Fits(Array),
+    Differs(Mismatch),
+    Missing,
+}
+
+impl Met {
+    /// Takes what there is under this name out of a file's tensors.
+    pub fn of(tensors: &mut BTreeMap<String, Array>, name: &str, param: &Param) -> Met {
+        let Some(value) = tensors.remove(name) else { return Met::Missing };
+        let (found, expected) = ((value.dtype(), value.shape().clone()), (param.dtype(), param.shape().clone()));
+        // Weights in halves, as many files have them, are weights: the model's type is what the program wrote. A counter is a whole number in PyTorch's files.
+        let numbers = param.dtype().is_float() && (value.dtype().is_float() || torch::is_counter(name));
+        let value = if numbers { value.to(param.dtype()) } else { value };
+        if (value.dtype(), value.shape()) == (param.dtype(), param.shape()) {
+            Met::Fits(value)
+        } else {
+            Met::Differs(Mismatch { name: name.into(), found, expected })
+        }
+    }
+}
+
 /// What is to be set, and what is to be said.
 struct Placed {
     values: Vec<(Param, Array)>,
@@ -160,19 +184,13 @@ impl Weights {
         let mut report = LoadReport::default();
         let mut values = Vec::new();
         for (name, param) in states {
-            let Some(value) = rest.remove(name) else {
-                report.missing.push(name.clone());
-                continue;
-            };
-            let found = (value.dtype(), value.shape().clone());
-            // Weights in halves, as many files have them, are weights: the model's type is what the program wrote. A counter is a whole number in PyTorch's files.
-            let numbers = param.dtype().is_float() && (value.dtype().is_float() || torch::is_counter(name));
-            let value = if numbers { value.to(param.dtype()) } else { value };
-            if (value.dtype(), value.shape()) == (param.dtype(), param.shape()) {
-                report.loaded.push(name.clone());
-                values.push((param.clone(), value));
-            } else {
-                report.mismatched.push(Mismatch { name: name.clone(), found, expected: (param.dtype(), param.shape().clone()) });
+            match Met::of(&mut rest, name, param) {
+                Met::Fits(value) => {
+                    report.loaded.push(name.clone());
+                    values.push((param.clone(), value));
+                }
+                Met::Differs(mismatch) => report.mismatched.push(mismatch),
+                Met::Missing => report.missing.push(name.clone()),
             }
         }
         for name in rest.keys() {

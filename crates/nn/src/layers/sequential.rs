@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use noyau_tensor::{Error, Location, Param, Tensor};
 
+use crate::fault::room;
 use crate::module::{named, named_buffers};
 use crate::{Mode, Module};
 
@@ -115,7 +116,5 @@ fn located(error: &Error, position: usize, added: Location) -> Option<Tensor> {
 
 /// Whether `file` is one of this crate's sources.
 fn same_crate(file: &str) -> bool {
-    let here = file!();
-    let sources = here.strip_suffix("layers/sequential.rs").or_else(|| here.strip_suffix("layers\\sequential.rs"));
-    sources.is_some_and(|sources| file.starts_with(sources))
+    room(file!()).is_some_and(|room| file.starts_with(room))
 }

@@ -47,6 +47,11 @@ impl ClassScores {
         self.support.iter().sum()
     }
 
+    /// The number of samples that were classified right.
+    pub fn correct(&self) -> u64 {
+        self.correct
+    }
+
     /// The share of samples that were classified right; 0 without samples.
     pub fn accuracy(&self) -> f64 {
         ratio(self.correct, self.samples())

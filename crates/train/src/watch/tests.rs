@@ -4,8 +4,9 @@ use noyau_compile::plan::{BufferKind, Instr, Kernel, KernelKind, Loop, Matmul, P
 use noyau_nn::{Adam, Linear, Mode, Module, Optimizer, Relu, Sequential, cross_entropy};
 use noyau_tensor::{Array, BinaryOp, DType, Error, Init, Param, ReduceOp, Scalar, Tensor};
 
+use crate::described::{Spec, Step};
 use crate::device::Device;
-use crate::session::{Session, Spec, Step};
+use crate::session::Session;
 use crate::step::CompiledStep;
 
 fn devices() -> Vec<Device> {
