@@ -67,7 +67,10 @@ impl Images {
         let (folder, mnist) = (folder.as_ref(), Mnist::open(folder.as_ref())?);
         let half = |data: &noyau_data::Dataset, count: usize| {
             if count > data.len() || count > u16::MAX.into() {
-                return Err(Error::data(folder, format!("{count} images were asked for; there are {}, and a file holds {}", data.len(), u16::MAX)));
+                return Err(Error::data(
+                    folder,
+                    format!("{count} images were asked for; there are {}, and a file holds {}", data.len(), u16::MAX),
+                ));
             }
             if data.sample_shape()[..] != [SIDE, SIDE] || mnist.classes != CLASSES {
                 let message = format!("images are {} in {} classes, not {SIDE} x {SIDE} in {CLASSES}", data.sample_shape(), mnist.classes);
@@ -122,10 +125,17 @@ impl Images {
             return Err(fault(format!("{len} bytes are too few: the header takes {HEADER}, the checksum {CHECKSUM}")));
         };
         if !body.starts_with(MAGIC) {
-            return Err(fault(format!("it does not begin with NYD1 but with {:?}: this is no file of digits", body[..4].escape_ascii().to_string())));
+            return Err(fault(format!(
+                "it does not begin with NYD1 but with {:?}: this is no file of digits",
+                body[..4].escape_ascii().to_string()
+            )));
         }
         if checksum(body) != u32::from_le_bytes(*sum) {
-            return Err(fault(format!("the checksum at offset {} does not fit the {} bytes before it: the file is damaged or cut off; load it anew", body.len(), body.len())));
+            return Err(fault(format!(
+                "the checksum at offset {} does not fit the {} bytes before it: the file is damaged or cut off; load it anew",
+                body.len(),
+                body.len()
+            )));
         }
         let count = |at: usize| usize::from(u16::from_le_bytes([body[at], body[at + 1]]));
         let (train, test) = (count(4), count(6));
@@ -133,7 +143,11 @@ impl Images {
             return Err(fault(format!("{train} images to train on and {test} to test on: there must be some of both")));
         }
         let Some((labels, images)) = body[HEADER..].split_at_checked(train + test) else {
-            return Err(fault(format!("{} images are promised, but {} bytes cannot even hold their labels", train + test, body.len() - HEADER)));
+            return Err(fault(format!(
+                "{} images are promised, but {} bytes cannot even hold their labels",
+                train + test,
+                body.len() - HEADER
+            )));
         };
         if let Some(place) = labels.iter().position(|&label| usize::from(label) >= CLASSES) {
             return Err(fault(format!("offset {}: label {} of image {place} is none of 0 to 9", HEADER + place, labels[place])));
@@ -209,7 +223,8 @@ mod tests {
     }
 
     fn message(bytes: &[u8]) -> String {
-        Images::from_bytes(bytes).expect_err("the file is bad").to_string()
+        // The images themselves would be much to print.
+        Images::from_bytes(bytes).map(|_| ()).expect_err("the file is bad").to_string()
     }
 
     #[test]
@@ -233,7 +248,9 @@ mod tests {
         let mut rng = noyau_data::Rng::new(3);
         let half = |rng: &mut noyau_data::Rng, count: usize| Half {
             // From empty to full, with runs of all lengths.
-            pixels: (0..count * PIXELS).map(|i| if rng.below(count as u32) < (i / PIXELS) as u32 { 1 + rng.below(15) as u8 } else { 0 }).collect(),
+            pixels: (0..count * PIXELS)
+                .map(|i| if rng.below(count as u32) < (i / PIXELS) as u32 { 1 + rng.below(15) as u8 } else { 0 })
+                .collect(),
             labels: (0..count).map(|i| (i % 10) as u8).collect(),
         };
         for count in [1, 2, 40] {
@@ -267,7 +284,7 @@ mod tests {
         assert!(altered(4, 0).contains("0 images to train on and 1 to test on"));
         assert!(altered(5, 255).contains("65282 images are promised"), "{}", altered(5, 255));
         assert!(altered(9, 10).contains("offset 9: label 10 of image 1 is none of 0 to 9"));
-        assert!(altered(4, 2).contains("the file ends in image 2 of 3") || altered(4, 2).contains("label"), "{}", altered(4, 2));
+        assert!(altered(4, 2).contains("offset 10: label 240 of image 2 is none of 0 to 9"), "{}", altered(4, 2));
         let mut long = good.clone();
         long.insert(good.len() - CHECKSUM, 0);
         assert!(message(&sealed(long)).contains("1 bytes are left after the last image"));
@@ -276,7 +293,7 @@ mod tests {
         assert!(message(&sealed(short)).contains("the file ends in image 1 of 2"));
         // A longer last run of the first image.
         let mut over = good.clone();
-        over[HEADER + 2 + 4] |= 0xf0;
+        over[HEADER + 2 + 5] |= 0xf0;
         assert!(message(&sealed(over)).contains("goes over the end of image 0"));
     }
 }

@@ -93,9 +93,11 @@ pub(super) enum Network {
 
 impl Network {
     pub fn new(kind: Kind) -> Network {
-        let linear = |inputs, outputs| Linear::new(inputs, outputs).init(init::kaiming_uniform(0.0, init::Fan::In)).bias_init(init::zeros());
-        let convolution =
-            |inputs, outputs, size: usize| Box::new(Conv2d::new(inputs, outputs, size).init(init::kaiming_uniform(0.0, init::Fan::In)).bias_init(init::zeros()));
+        let linear =
+            |inputs, outputs| Linear::new(inputs, outputs).init(init::kaiming_uniform(0.0, init::Fan::In)).bias_init(init::zeros());
+        let convolution = |inputs, outputs, size: usize| {
+            Box::new(Conv2d::new(inputs, outputs, size).init(init::kaiming_uniform(0.0, init::Fan::In)).bias_init(init::zeros()))
+        };
         match kind {
             Kind::Mlp => Network::Mlp { hidden: linear(PIXELS, HIDDEN), output: Linear::new(HIDDEN, CLASSES) },
             Kind::Cnn => {
@@ -167,7 +169,9 @@ impl Network {
     pub fn parameters(&self) -> Vec<(String, Param)> {
         match self {
             Network::Mlp { hidden, output } => [named("hidden", hidden), named("output", output)].concat(),
-            Network::Cnn { first, second, output } => [named("first", &**first), named("second", &**second), named("output", output)].concat(),
+            Network::Cnn { first, second, output } => {
+                [named("first", &**first), named("second", &**second), named("output", output)].concat()
+            }
         }
     }
 }

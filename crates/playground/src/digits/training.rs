@@ -12,7 +12,7 @@ use super::{CLASSES, Images, Kind, PIXELS, Reading, Stage};
 
 /// Images of a test that are done at a time: about the work of a step.
 const CHUNK: usize = 100;
-const RATE: f64 = 0.002;
+const RATE: f64 = 0.005;
 
 /// How good the network was after so many steps.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -63,7 +63,8 @@ impl Digits {
         let (batch, batches) = (kind.batch(), train.len() / kind.batch());
         let chunks = test.len() / CHUNK;
         if batches == 0 || chunks == 0 {
-            let message = format!("{} images to train on and {} to test on: at least {batch} and {CHUNK} are needed", train.len(), test.len());
+            let message =
+                format!("{} images to train on and {} to test on: at least {batch} and {CHUNK} are needed", train.len(), test.len());
             return Err(Error::argument("images", message));
         }
         let stored = |name: &str, half: &super::Half| -> Result<(Param, Param)> {
@@ -272,7 +273,11 @@ impl Digits {
     /// What the network as it is now makes of an image: 784 values from 0 to 1, row by row. Fails when there are others.
     pub async fn read_async(&mut self, pixels: &[f32]) -> Result<Reading> {
         if pixels.len() != PIXELS || pixels.iter().any(|v| !v.is_finite()) {
-            let message = format!("{} values, of which {} are finite; an image has {PIXELS}", pixels.len(), pixels.iter().filter(|v| v.is_finite()).count());
+            let message = format!(
+                "{} values, of which {} are finite; an image has {PIXELS}",
+                pixels.len(),
+                pixels.iter().filter(|v| v.is_finite()).count()
+            );
             return Err(Error::argument("pixels", message));
         }
         self.reading.launch_with_async(&[&Array::new([1, PIXELS], pixels)?]).await?;

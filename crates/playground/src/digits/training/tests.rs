@@ -26,21 +26,23 @@ fn until(digits: &mut Digits, step: u64, units: usize) -> Record {
 }
 
 #[test]
-fn the_perceptron_reads_nine_of_ten_after_two_epochs() {
+fn the_perceptron_reads_nine_of_ten_after_some_epochs() {
     let mut digits = open(Kind::Mlp, 1);
     let before = until(&mut digits, 0, 1);
     assert!(before.test_accuracy < 0.3 && before.train_loss.is_nan(), "{before:?}");
-    let after = until(&mut digits, 300, 64);
-    assert!(after.test_accuracy > 0.9 && after.test_loss < 0.4 && after.train_accuracy > 0.9, "{after:?}");
+    // PyTorch with the same network, optimizer and images: 0.914 after 300 steps and after 624.
+    let after = until(&mut digits, 500, 64);
+    assert!(after.test_accuracy > 0.9 && after.test_loss < 0.35 && after.train_accuracy > 0.92, "{after:?}");
     let right = digits.predictions().iter().zip(&digits.images().test.labels).filter(|(a, b)| a == b).count();
     assert_eq!(right as f64 / 1000.0, after.test_accuracy);
 }
 
 #[test]
-fn the_small_cnn_reads_nine_of_ten_after_an_epoch() {
+fn the_small_cnn_learns_within_half_an_epoch() {
     let mut digits = open(Kind::Cnn, 1);
-    let after = until(&mut digits, 300, 100);
-    assert!(after.test_accuracy > 0.9, "{after:?}");
+    // PyTorch: 0.90.
+    let after = until(&mut digits, 160, 100);
+    assert!(after.test_accuracy > 0.85, "{after:?}");
 }
 
 #[test]
@@ -54,7 +56,8 @@ fn records_are_the_same_however_the_work_is_cut() {
         units = units % 23 + 1;
     }
     let bits = |digits: &Digits, count: usize| -> Vec<[u64; 5]> {
-        let bits = |r: &Record| [r.step, r.train_loss.to_bits(), r.train_accuracy.to_bits(), r.test_loss.to_bits(), r.test_accuracy.to_bits()];
+        let bits =
+            |r: &Record| [r.step, r.train_loss.to_bits(), r.train_accuracy.to_bits(), r.test_loss.to_bits(), r.test_accuracy.to_bits()];
         digits.records()[..count].iter().map(bits).collect()
     };
     let count = whole.records().len();
