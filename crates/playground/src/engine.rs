@@ -405,6 +405,11 @@ impl Engine {
         &self.device
     }
 
+    /// A training step's kernels.
+    pub fn plan(&self) -> String {
+        self.steps.plan()
+    }
+
     /// Steps done.
     pub fn step(&self) -> u64 {
         self.step

@@ -23,6 +23,8 @@ mod setup;
 pub mod slope;
 pub mod speed;
 pub mod surface;
+#[cfg(test)]
+mod tests;
 
 pub use cloud::{Cloud, Own, Point};
 pub use engine::{Engine, Figures, Matrix, Record, Trail};

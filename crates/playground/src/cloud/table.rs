@@ -6,9 +6,9 @@ use noyau_tensor::{Error, Result};
 
 use super::{Axis, Labels, Own, Point};
 
-/// A record and its line in the text.
+/// A record and where in the text it begins.
 struct Row {
-    line: u64,
+    place: usize,
     x: [f64; 2],
     label: String,
 }
@@ -33,7 +33,7 @@ impl Own {
         if rows.len() > Own::MOST_POINTS {
             return Err(fault(format!("there are {} points; at most {} can be taken", rows.len(), Own::MOST_POINTS)));
         }
-        let (labels, of_rows) = labels(&rows, &names[2], delimiter)?;
+        let (labels, of_rows) = labels(text, &rows, &names[2], delimiter)?;
         let axes = [0, 1].map(|i| axis(rows.iter().map(|row| row.x[i]), &names[i], 6.0));
         let point = |(row, label): (&Row, f64)| {
             let x = [0, 1].map(|i| scaled(row.x[i], &axes[i], 6.0));
@@ -46,6 +46,13 @@ impl Own {
 
 fn fault(message: impl Into<String>) -> Error {
     Error::argument("CSV", message)
+}
+
+/// The line, as an editor counts them, of a record that is said to begin at a place: empty lines before it seem to be a part of it.
+fn line_of(text: &str, place: usize) -> usize {
+    let bytes = text.as_bytes();
+    let begins = (place..bytes.len()).find(|&i| !matches!(bytes[i], b'\r' | b'\n')).unwrap_or(bytes.len());
+    1 + bytes[..begins].iter().filter(|&&byte| byte == b'\n').count()
 }
 
 /// What parts the columns of the first line.
@@ -74,24 +81,25 @@ fn rows(text: &str, delimiter: u8) -> Result<([String; 3], Vec<Row>)> {
     let mut first = true;
     for record in reader.records() {
         let record = record.map_err(|error| fault(format!("it cannot be read: {error}")))?;
-        let line = record.position().map_or(0, csv::Position::line);
+        let place = record.position().map_or(0, |position| position.byte() as usize);
+        let line = || line_of(text, place);
         let fields: Vec<&str> = record.iter().collect();
         if fields.iter().all(|field| field.is_empty()) {
             continue;
         }
         let [x1, x2, label] = fields[..] else {
-            let message = format!("line {line}: {} columns where three are needed: two numbers and a label", fields.len());
+            let message = format!("line {}: {} columns where three are needed: two numbers and a label", line(), fields.len());
             return Err(fault(message));
         };
         let x = [number(x1, delimiter), number(x2, delimiter)];
         match x {
-            [Some(x1), Some(x2)] if label.is_empty() => return Err(fault(format!("line {line}: the point ({x1}, {x2}) has no label"))),
-            [Some(x1), Some(x2)] => rows.push(Row { line, x: [x1, x2], label: label.into() }),
+            [Some(x1), Some(x2)] if label.is_empty() => return Err(fault(format!("line {}: the point ({x1}, {x2}) has no label", line()))),
+            [Some(x1), Some(x2)] => rows.push(Row { place, x: [x1, x2], label: label.into() }),
             [None, None] if first => names = [x1, x2, label].map(String::from),
             _ => {
                 let (column, text) = if x[0].is_none() { (1, x1) } else { (2, x2) };
                 let text: String = text.chars().take(40).collect();
-                return Err(fault(format!("line {line}: {text:?} in column {column} is no number")));
+                return Err(fault(format!("line {}: {text:?} in column {column} is no number", line())));
             }
         }
         first = false;
@@ -100,7 +108,7 @@ fn rows(text: &str, delimiter: u8) -> Result<([String; 3], Vec<Row>)> {
 }
 
 /// What the labels are, and each row's: its class's number, or its value.
-fn labels(rows: &[Row], name: &str, delimiter: u8) -> Result<(Labels, Vec<f64>)> {
+fn labels(text: &str, rows: &[Row], name: &str, delimiter: u8) -> Result<(Labels, Vec<f64>)> {
     let names: BTreeSet<&str> = rows.iter().map(|row| &*row.label).collect();
     if names.len() == 1 {
         return Err(fault(format!("all points have the same label, {:?}: there is nothing to learn", rows[0].label)));
@@ -116,7 +124,7 @@ fn labels(rows: &[Row], name: &str, delimiter: u8) -> Result<(Labels, Vec<f64>)>
         None if !few => {
             let odd = numbers.iter().position(Option::is_none).filter(|_| numbers.iter().filter(|n| n.is_some()).count() * 2 > rows.len());
             Err(match odd {
-                Some(i) => fault(format!("line {}: the label {:?} is no number, as the others are", rows[i].line, rows[i].label)),
+                Some(i) => fault(format!("line {}: the label {:?} is no number, as the others are", line_of(text, rows[i].place), rows[i].label)),
                 None => fault(format!("the labels have {} different names; at most {} classes can be told apart", names.len(), Own::MOST_CLASSES)),
             })
         }

@@ -74,6 +74,10 @@ impl Steps {
         if step.is_multiple_of(self.per_epoch * self.epochs) { self.begin(session, step).await } else { Ok(()) }
     }
 
+    pub fn plan(&self) -> String {
+        self.step.plan().to_string()
+    }
+
     /// The state that holds how much the penalty weighs.
     pub fn penalty_rate(&self) -> &Param {
         &self.penalty_rate
