@@ -93,9 +93,11 @@ export class Slope {
   #options() {
     const { weight } = this.#nodes;
     const all = this.#app.state.weights ?? [];
-    const groups = all.map(({ parameter, values }) => {
+    const last = Math.max(...all.map((p) => p.layer));
+    const groups = all.map(({ parameter, layer, kind, values }) => {
+      const label = this.#kit.texts(kind === "bias" ? "biases" : "weights", { where: this.#kit.texts(layer === last ? "toOutput" : "toLayer", { layer: layer + 1 }) });
       const options = values.map((_, index) => el("option", { value: `${parameter}.${index}` }, this.#app.weightName(parameter, index)));
-      return el("optgroup", { label: `${parameter + 1} / ${all.length}` }, ...options);
+      return el("optgroup", { label }, ...options);
     });
     weight.replaceChildren(...groups);
     const there = all.find((p) => p.parameter === this.#chosen.parameter);
@@ -189,27 +191,28 @@ export class Slope {
     context.beginPath();
     context.rect(x(x0), y(y1 + room), w, h);
     context.clip();
-    const line = (slope, colour, thick, dash = []) => {
+    const line = (slope, through, colour, thick, dash = []) => {
       context.strokeStyle = colour;
       context.lineWidth = thick;
       context.setLineDash(dash);
-      stroke(context, [x0, x1].map((at) => [x(at), y(loss + (at - value) * slope)]));
+      stroke(context, [x0, x1].map((at) => [x(at), y(through + (at - value) * slope)]));
       context.setLineDash([]);
     };
     numerical.forEach(({ h: wide, slope }, i) => {
       // Those that cannot be told from the tangent by eye are left out.
-      if (i !== this.#h && wide > (x1 - x0) / 400) line(slope, `${colours.muted}66`, 1.5);
+      if (i !== this.#h && wide > (x1 - x0) / 400) line(slope, middle(curve, value, wide), `${colours.muted}66`, 1.5);
     });
     context.lineJoin = "round";
     context.strokeStyle = colours.ink;
     context.lineWidth = 2.5;
     stroke(context, curve.filter(([, l]) => Number.isFinite(l)).map(([at, l]) => [x(at), y(l)]));
-    line(backpropagated, colours.positive, 2.5);
+    line(backpropagated, loss, colours.positive, 2.5);
     const now = numerical[this.#h];
     if (now) {
-      line(now.slope, colours.negative, 2.5, [7, 5]);
-      // The other point of the secant.
-      dot(context, x(value + now.h), y(loss + now.h * now.slope), 5, colours.negative, colours.surface);
+      const through = middle(curve, value, now.h);
+      line(now.slope, through, colours.negative, 2.5, [7, 5]);
+      // The two points that it goes through.
+      for (const by of [-now.h, now.h]) dot(context, x(value + by), y(through + by * now.slope), 5, colours.negative, colours.surface);
     }
     dot(context, x(value), y(loss), 6, colours.positive, colours.surface);
     context.restore();
@@ -224,6 +227,11 @@ function dot(context, x, y, r, fill, edge) {
   context.strokeStyle = edge;
   context.lineWidth = 2;
   context.stroke();
+}
+
+/** Where the secant of a width passes above the weight: between its two points of the curve. */
+function middle(curve, value, wide) {
+  return (lossAt(curve, value - wide) + lossAt(curve, value + wide)) / 2;
 }
 
 /** The loss at a weight, between the nearest two of the curve. */

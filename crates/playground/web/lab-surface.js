@@ -1,7 +1,7 @@
 // The loss along two directions through the present weights, as a map with contour lines and the path of the optimizer.
 
 import { el, sharp } from "./dom.js";
-import { heights, words } from "./lab-kit.js";
+import { calmly, heights, words } from "./lab-kit.js";
 
 const MARGIN = 8;
 
@@ -11,8 +11,10 @@ export class Surface {
   #found = null;
   #step = -1;
   #busy = false;
+  #fits = true;
   #cursor = null;
   #nodes = {};
+  #soon = calmly(120, () => this.compute());
 
   constructor(app, kit) {
     this.#app = app;
@@ -20,7 +22,7 @@ export class Surface {
     const nodes = this.#nodes;
     nodes.size = el("select", { onchange: () => this.compute() });
     kit.options(nodes.size, [["17", "coarse"], ["33", "medium"], ["65", "fine"]], "33");
-    nodes.span = el("input", { type: "range", min: -2, max: 2, step: 0.25, value: 0, onchange: () => this.compute(), oninput: () => this.#spanText() });
+    nodes.span = el("input", { type: "range", min: -1.5, max: 1.5, step: 0.125, value: 0, onchange: () => this.compute(), oninput: () => this.#own() });
     nodes.spanValue = el("output");
     nodes.compute = kit.button("compute", () => this.compute(), { class: "button main" });
     nodes.map = el("canvas", { class: "lab-map", tabindex: 0, role: "slider", "data-own-label": "mapLabel" });
@@ -62,6 +64,25 @@ export class Surface {
     return 10 ** Number(this.#nodes.span.value);
   }
 
+  /** The visitor's own extent, from now on. */
+  #own() {
+    this.#fits = false;
+    this.#spanText();
+  }
+
+  /** Whether the extent was changed so that the path fits. */
+  #fitted() {
+    if (!this.#fits || this.#found.path.length < 2) return false;
+    const reach = this.#found.path.reduce((most, [a, b]) => Math.max(most, Math.abs(a), Math.abs(b)), 0) * 1.2;
+    if (!(reach > 0)) return false;
+    const { span } = this.#nodes;
+    const place = Math.min(Number(span.max), Math.max(Number(span.min), Math.ceil(Math.log10(reach) / 0.125) * 0.125));
+    if (place === Number(span.value)) return false;
+    span.value = String(place);
+    this.#spanText();
+    return true;
+  }
+
   #spanText() {
     const text = `± ${this.#kit.digits(this.#span, 2)}`;
     this.#nodes.spanValue.textContent = text;
@@ -70,14 +91,13 @@ export class Surface {
 
   reset() {
     this.#step = -1;
-    this.compute();
+    this.#soon();
   }
 
   /** The weights have changed. A map of standing weights is drawn anew, one of moving weights is called old. */
   moved() {
     if (this.#app.state.playing) this.#tell();
-    else if (this.#step !== this.#app.state.step) this.compute();
-    else this.#tell();
+    else this.#soon();
   }
 
   renamed() {
@@ -94,6 +114,7 @@ export class Surface {
     try {
       this.#step = this.#app.state.step;
       this.#found = await this.#app.engine.surface(Number(size.value), this.#span);
+      if (this.#fitted()) this.#found = await this.#app.engine.surface(Number(size.value), this.#span);
       this.#cursor = null;
     } catch (error) {
       this.#app.say(words(error), "error");
@@ -107,7 +128,7 @@ export class Surface {
     const { says, at, directions } = this.#nodes;
     const kit = this.#kit;
     if (!this.#found) return;
-    const { losses, size, path, about } = this.#found;
+    const { losses, size, path, explained } = this.#found;
     const finite = losses.filter(Number.isFinite);
     const here = losses[Math.floor(size / 2) * size + Math.floor(size / 2)];
     const fresh = this.#step === this.#app.state.step;
@@ -116,7 +137,7 @@ export class Surface {
       : kit.texts("stale");
     const words = this.#cursor === null ? "" : kit.texts("at", this.#values());
     at.textContent = words;
-    directions.textContent = typeof about === "string" ? about : "";
+    directions.textContent = Number.isFinite(explained) ? kit.texts("explained", { share: kit.percent(explained, 0) }) : kit.texts("random");
     const set = (name, value) => this.#nodes.map.setAttribute(name, String(value));
     set("aria-valuemin", 0);
     set("aria-valuemax", size * size - 1);

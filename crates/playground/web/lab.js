@@ -17,6 +17,7 @@ export function mount(section, app) {
   app.on("language", () => both((part) => part.renamed()));
   app.on("setup", () => both((part) => part.renamed()));
   app.on("weights", () => both((part) => part.moved()));
+  app.on("playing", () => both((part) => part.moved()));
   app.on("reset", () => both((part) => part.reset()));
   app.on("weight", () => slope.choose(app.weight));
   window.addEventListener("resize", calmly(150, () => both((part) => part.draw())));
