@@ -9,6 +9,7 @@ mod serve;
 mod wasm;
 
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
@@ -41,9 +42,19 @@ enum Task {
     Library,
 }
 
-fn main() -> Result<()> {
+fn main() -> ExitCode {
+    match run(Arguments::parse().task) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(task: Task) -> Result<()> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask is a folder of the repository");
-    match Arguments::parse().task {
+    match task {
         Task::Library => wasm::build(root, &["--lib", "--package", "noyau"], wasm::Profile::Dev).map(drop),
         Task::Playground { port, out, no_serve, no_build } => {
             let (web, out) = (root.join("crates/playground/web"), root.join(out));

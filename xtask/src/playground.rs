@@ -18,7 +18,11 @@ pub fn build(root: &Path, web: &Path, out: &Path) -> Result<()> {
     let package = out.join("pkg");
     fs::create_dir_all(&package).with_context(|| format!("{} could not be made", package.display()))?;
     let mut glue = Bindgen::new();
-    glue.input_path(built.join("noyau_playground.wasm")).typescript(false).remove_name_section(true).remove_producers_section(true);
+    glue.input_path(built.join("noyau_playground.wasm"))
+        .typescript(false)
+        .omit_default_module_path(false)
+        .remove_name_section(true)
+        .remove_producers_section(true);
     glue.web(true)?.generate(&package).context("wasm-bindgen could not make the glue between wasm and JavaScript")?;
     shrink(&package.join("noyau_playground_bg.wasm"))?;
     for (name, path) in files(web)? {
