@@ -32,8 +32,8 @@ export function scale(theme) {
     const table = new Uint32Array(256);
     for (let i = 0; i < 256; i++) {
       const value = (i / 255) * 2 - 1;
-      // A little more colour near 0, where the eye looks for the border.
-      table[i] = packed(mixed(mid, value < 0 ? low : high, Math.abs(value) ** 0.85 * 0.92));
+      // A little more colour near 0, where the eye looks for the border; never all of it, so that points stand out.
+      table[i] = packed(mixed(mid, value < 0 ? low : high, Math.abs(value) ** 0.85 * 0.8));
     }
     scales.set(theme, table);
   }
@@ -53,18 +53,18 @@ export function paint(image, values, offset, theme, discrete) {
   }
 }
 
-/** Colours of points of more than two classes: the class of the highest of a pixel's scores, paler where it is less sure. */
-export function classPainter(theme, count, discrete) {
-  const colours = palette(theme).classes.slice(0, count).map(rgb);
+/** Colours of places for more than two classes: the class of the highest of the scores, paler where it is less sure. 64 shades of each class, one class after the other. */
+export function classShades(theme, count, discrete) {
   const middle = rgb(palette(theme).middle);
-  return (scores) => {
-    let best = 0;
-    for (let c = 1; c < count; c++) if (scores[c] > scores[best]) best = c;
-    // Scores are twice a share less one. At a share of 1/count nothing is known, at 1 all.
-    const sure = (scores[best] + 1) / 2;
-    const share = discrete ? 0.85 : 0.2 + 0.65 * Math.min(1, Math.max(0, (sure - 1 / count) / (1 - 1 / count)));
-    return packed(mixed(middle, colours[best], share));
-  };
+  const table = new Uint32Array(count * 64);
+  for (let c = 0; c < count; c++) {
+    for (let i = 0; i < 64; i++) {
+      // Scores are twice a share less one. At a share of 1/count nothing is known, at 1 all.
+      const sure = Math.max(0, ((i + 0.5) / 64 - 1 / count) / (1 - 1 / count));
+      table[c * 64 + i] = packed(mixed(middle, rgb(palette(theme).classes[c]), discrete ? 0.75 : 0.18 + 0.6 * sure));
+    }
+  }
+  return table;
 }
 
 /** The path of a mark for a point of a class: circle, diamond, triangle, square, triangle on its head, cross. */

@@ -12,11 +12,13 @@ export const USUAL_SPEED = 2;
 
 // What is left of a frame is the browser's, to draw.
 const FRAME = 11;
+const LEAST = 3;
 const TURNS = ["maps", "weights", "figures"];
 
 export class Loop {
   #app;
-  #allowed = TURNS.map(() => 4);
+  #allowed = TURNS.map(() => 25);
+  #cost = 0.1;
   #frame = 0;
   #busy = false;
   #timed = { at: 0, step: 0 };
@@ -122,15 +124,19 @@ export class Loop {
     const begun = performance.now();
     try {
       const wanted = speed.steps(state.stepsPerEpoch);
-      const steps = Math.max(1, Math.min(wanted, Math.floor(this.#allowed[turn])));
+      // A CPU may always learn for a few milliseconds, however dear the reading is.
+      const least = state.deviceKind === "cpu" ? LEAST / this.#cost : 1;
+      const steps = Math.floor(Math.max(1, Math.min(wanted, Math.max(least, this.#allowed[turn]))));
       const go = await this.#run(steps);
+      const ran = performance.now() - begun;
+      if (steps > 4) this.#cost = Math.max(1e-4, this.#cost * 0.9 + (ran / steps) * 0.1);
       if (TURNS[turn] === "maps") await app.readMaps();
       else if (TURNS[turn] === "weights") await app.readWeights();
       else await app.readFigures();
       const taken = performance.now() - begun;
       // Steps a slice follow what the last slice of this kind took: quickly down, gently up.
       const factor = Math.min(1.3, Math.max(0.4, FRAME / Math.max(taken, 0.5)));
-      if (factor < 1 || steps >= this.#allowed[turn] * 0.9) this.#allowed[turn] = Math.min(50_000, Math.max(1, this.#allowed[turn] * factor));
+      if (factor < 1 || steps >= Math.floor(this.#allowed[turn])) this.#allowed[turn] = Math.min(50_000, Math.max(1, this.#allowed[turn] * factor));
       this.#count();
       if (this.#playing === token) app.emit("step");
       if (performance.now() - this.#said > 5000) this.#tell();

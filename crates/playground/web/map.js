@@ -1,6 +1,6 @@
 // The large map: what the network, or one neuron of it, answers at every place, with the points on it.
 
-import { classPainter, mark, palette, scale } from "./colours.js";
+import { classShades, mark, palette, scale } from "./colours.js";
 import { sharp } from "./dom.js";
 
 /** Values along a side of the engine's maps. */
@@ -100,20 +100,26 @@ export class MainMap {
   }
 
   #classes(maps, first, count, theme, discrete) {
-    const paint = classPainter(theme, count, discrete);
+    const shades = classShades(theme, count, discrete);
     const pixels = new Uint32Array(this.#image.data.buffer);
     const area = MAP_SIZE * MAP_SIZE;
-    const scores = new Float32Array(count);
     for (let row = 0; row < FINE; row++) {
+      const [above, down] = [first * area + LOW[row] * MAP_SIZE, SHARE[row]];
       for (let column = 0; column < FINE; column++) {
-        const [right, down] = [SHARE[column], SHARE[row]];
-        for (let c = 0; c < count; c++) {
-          const at = (first + c) * area + LOW[row] * MAP_SIZE + LOW[column];
+        const right = SHARE[column];
+        let at = above + LOW[column];
+        let best = 0;
+        let most = -Infinity;
+        for (let c = 0; c < count; c++, at += area) {
           const top = maps[at] + (maps[at + 1] - maps[at]) * right;
           const bottom = maps[at + MAP_SIZE] + (maps[at + MAP_SIZE + 1] - maps[at + MAP_SIZE]) * right;
-          scores[c] = top + (bottom - top) * down;
+          const score = top + (bottom - top) * down;
+          if (score > most) {
+            most = score;
+            best = c;
+          }
         }
-        pixels[row * FINE + column] = paint(scores);
+        pixels[row * FINE + column] = shades[best * 64 + Math.min(63, Math.max(0, ((most + 1) * 32) | 0))];
       }
     }
   }

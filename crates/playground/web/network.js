@@ -255,9 +255,12 @@ class Network {
   }
 
   drawWeights() {
-    const { weights } = this.app.state;
-    if (!this.area.offsetParent) return;
+    const { weights, setup } = this.app.state;
+    if (!setup || !this.area.offsetParent) return;
     const of = (layer, kind) => weights.find((weight) => weight.layer === layer && weight.kind === kind);
+    const sizes = columns(setup);
+    // Many lines are drawn finer.
+    const fine = sizes.slice(1).map((to, layer) => Math.min(1, Math.sqrt(20 / (to * sizes[layer]))));
     for (const link of this.paths) {
       const found = of(link.layer, "weight");
       const value = found?.values[link.index] ?? 0;
@@ -265,8 +268,8 @@ class Network {
       link.value = value;
       const size = Math.abs(value);
       link.line.setAttribute("class", value < 0 ? "link minus" : "link plus");
-      link.line.setAttribute("stroke-width", (0.7 + Math.min(size, 4) * 1.6).toFixed(2));
-      link.line.setAttribute("stroke-opacity", Math.min(1, 0.22 + size * 0.75).toFixed(2));
+      link.line.setAttribute("stroke-width", (0.7 + Math.min(size, 4) * 1.6 * fine[link.layer]).toFixed(2));
+      link.line.setAttribute("stroke-opacity", Math.min(0.5 + 0.5 * fine[link.layer], 0.2 + size * 0.75 * fine[link.layer]).toFixed(2));
     }
     for (const entry of this.nodes) {
       if (entry.feature) continue;

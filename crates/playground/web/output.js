@@ -11,7 +11,7 @@ export function mountOutput(app, box, more) {
   const figure = (key, helpKey) => {
     const out = el("output", {}, "–");
     const line = key === "trainLoss" ? el("i", { class: "dash" }) : key === "testLoss" ? el("i", { class: "dash solid" }) : null;
-    return { out, box: el("div", { class: "figure" }, el("span", { class: "hint figure-name" }, line, text(key), helpKey && help(app, helpKey)), out) };
+    return { out, box: el("div", { class: "figure" }, el("span", { class: "hint figure-name" }, text(key), helpKey && help(app, helpKey)), el("span", { class: "figure-value" }, out, line)) };
   };
   const [test, train, right] = [figure("testLoss", "losses"), figure("trainLoss"), figure("accuracy", "accuracy")];
   right.box.dataset.control = "accuracy";
