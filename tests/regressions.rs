@@ -3,8 +3,13 @@
 //! `tests/regressions/<parser>/` holds an input for each fault that was found, `fuzz/seeds/<parser>/` well-formed files of every kind
 //! (`NOYAU_BLESS=1` writes those that are missing). The fuzz targets in `fuzz/` run the same functions: see fuzz/README.md.
 
+#[path = "regressions/checkpoint.rs"]
+mod checkpoint;
 #[path = "regressions/memory.rs"]
 mod memory;
+#[cfg(feature = "onnx")]
+#[path = "regressions/onnx.rs"]
+mod onnx;
 #[path = "regressions/parsers.rs"]
 mod parsers;
 #[path = "regressions/seeds.rs"]
@@ -13,7 +18,12 @@ mod seeds;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use parsers::PARSERS;
+use parsers::{PARSERS, Parser};
+
+/// All parsers, by the names of their fuzz targets.
+fn all() -> impl Iterator<Item = (&'static str, Parser)> {
+    PARSERS.iter().copied().chain([("checkpoint", checkpoint::checkpoint as Parser)])
+}
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -29,7 +39,7 @@ fn files(folder: &Path) -> Vec<PathBuf> {
 
 #[test]
 fn inputs_that_were_at_fault_are_none_now() {
-    for (name, parser) in PARSERS {
+    for (name, parser) in all() {
         for file in files(&root().join("tests/regressions").join(name)) {
             eprintln!("{}", file.display());
             parser(&fs::read(file).unwrap());
@@ -39,7 +49,7 @@ fn inputs_that_were_at_fault_are_none_now() {
 
 #[test]
 fn seeds_are_read() {
-    for (name, parser) in PARSERS {
+    for (name, parser) in all() {
         let folder = root().join("fuzz/seeds").join(name);
         let made = seeds::of(name);
         assert!(!made.is_empty(), "no seeds for {name}");
@@ -58,7 +68,7 @@ fn seeds_are_read() {
 /// Seeds cut short at every place, and with every byte changed in turn: what a fuzzer does first.
 #[test]
 fn damaged_seeds_are_errors() {
-    for (name, parser) in PARSERS {
+    for (name, parser) in all() {
         for (_, bytes) in seeds::of(name) {
             for at in 0..bytes.len().min(400) {
                 parser(&bytes[..at]);

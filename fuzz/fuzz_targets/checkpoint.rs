@@ -1,5 +1,5 @@
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
-    noyau_fuzz::parsers::checkpoint(bytes);
+    noyau_fuzz::checkpoint::checkpoint(bytes);
 });

@@ -10,7 +10,7 @@ use crate::case::{Case, Section};
 
 const HEAD: &str = "# What noyau says to bad input
 
-This page is made by `tests/bad_inputs.rs`, which runs every piece of code below and compares; `NOYAU_BLESS=1 cargo test --test bad_inputs` writes it anew.
+This page is made by `tests/bad_inputs.rs`, which runs every piece of code below and compares; `NOYAU_BLESS=1 cargo test --all-features --test bad_inputs` writes it anew.
 
 An error says **what** was asked and what was found, **where** (the line of your program, the file and the place in it, the name of the option), and
 **what to do** or what would be right. Building tensors never panics: a mistake becomes a tensor that carries its error, and whoever evaluates or

@@ -4,21 +4,18 @@
 //! A parser gives a value or an error, it never panics; the error names the file; the memory it takes on the way is bounded by what there is to
 //! read; and what it gives can be written and read again without a change.
 
-use std::collections::BTreeMap;
-
 #[cfg(feature = "image")]
 use noyau_data::ImageFolder;
 use noyau_data::{ColumnKind, Csv, Dataset, Idx, Missing, Text, Vocabulary};
 use noyau_formats::{npy, npz, safetensors, torch};
 use noyau_tensor::{Array, Error, Result};
-use noyau_train::Checkpoint;
 
 use crate::memory;
 
 /// A parser by the name of its fuzz target: true when it takes the bytes for a file.
 pub type Parser = fn(&[u8]) -> bool;
 
-/// All of them.
+/// All of them but those that are in files of their own, for what they need to be built.
 pub const PARSERS: &[(&str, Parser)] = &[
     ("idx", idx),
     ("csv", csv),
@@ -29,17 +26,18 @@ pub const PARSERS: &[(&str, Parser)] = &[
     ("npz", npz),
     ("safetensors", safetensors),
     ("torch", torch),
-    ("checkpoint", checkpoint),
+    #[cfg(feature = "onnx")]
+    ("onnx", crate::onnx::onnx),
 ];
 
 /// The name that stands for the file in messages.
-const NAME: &str = "hostile file";
+pub const NAME: &str = "hostile file";
 
 /// What any parser may take for its own purposes, whatever the file: buffers of input and output.
 const BASE: usize = 1 << 18;
 
 /// What `read` makes of the bytes. `each` is how many bytes of memory a byte of the file may become.
-fn parsed<T>(bytes: &[u8], each: usize, read: impl FnOnce() -> Result<T>) -> Option<T> {
+pub fn parsed<T>(bytes: &[u8], each: usize, read: impl FnOnce() -> Result<T>) -> Option<T> {
     let (result, most) = memory::peak(read);
     let limit = BASE + each * bytes.len();
     assert!(most <= limit, "{most} bytes of memory for a file of {}: {limit} would be in order", bytes.len());
@@ -199,24 +197,6 @@ pub fn torch(bytes: &[u8]) -> bool {
         assert!(beside.is_none_or(|path| again.contains_key(&format!("{path}{}", torch::COUNTER))), "{name}");
     }
     assert!(again.keys().all(|name| torch::is_counter(name) || tensors.iter().any(|(known, _)| known == name)));
-    true
-}
-
-/// A checkpoint. The first byte says whether the file follows or its description alone, which is then put into a file without values.
-pub fn checkpoint(bytes: &[u8]) -> bool {
-    let Some((&options, content)) = bytes.split_first() else { return false };
-    let made;
-    let file = if options & 1 == 0 {
-        content
-    } else {
-        let Ok(text) = std::str::from_utf8(content) else { return false };
-        made = safetensors::to_bytes(&[], &BTreeMap::from([("checkpoint".to_string(), text.to_string())])).expect("a small file");
-        &made[..]
-    };
-    // The header is JSON in a text in JSON: "0," in a list is a value of 32 bytes, "{}," a record of an epoch that is refused at its first missing figure.
-    let Some(checkpoint) = parsed(file, 192, || Checkpoint::from_bytes(NAME, file)) else { return false };
-    assert_eq!(checkpoint.history().len(), checkpoint.epoch());
-    assert!(checkpoint.step() >= checkpoint.batch() as u64);
     true
 }
 

@@ -20,6 +20,8 @@ pub fn of(parser: &str) -> Seeds {
         "torch" => torch(),
         "checkpoint" => checkpoint(),
         "image" => image(),
+        #[cfg(feature = "onnx")]
+        "onnx" => crate::onnx::seeds(),
         _ => Vec::new(),
     }
 }

@@ -72,9 +72,10 @@ impl Npz {
     }
 
     fn content(&self, name: &str) -> Result<Vec<u8>> {
+        // An array that is called `a.npy` is the entry `a.npy.npy`, and must not be taken for the array `a`.
         let full = format!("{name}.npy");
-        let found = self.archive.names().find(|entry| *entry == full || *entry == name).map(str::to_string);
-        let Some(found) = found else {
+        let found = |wanted: &str| self.archive.names().find(|entry| *entry == wanted).map(str::to_string);
+        let Some(found) = found(&full).or_else(|| found(name)) else {
             let there: Vec<&str> = self.names().take(20).collect();
             return Err(Error::data(self.archive.path(), format!("there is no array {name:?}; it has {}", there.join(", "))));
         };
