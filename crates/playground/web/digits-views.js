@@ -25,6 +25,7 @@ export class Grid {
     canvas.setAttribute("aria-label", kit.texts(label));
     canvas.setAttribute("role", chosen ? "slider" : "img");
     if (!chosen) return;
+    canvas.setAttribute("aria-valuenow", "0");
     canvas.tabIndex = 0;
     canvas.addEventListener("pointermove", (event) => this.#point(event));
     canvas.addEventListener("pointerdown", (event) => this.#point(event));
@@ -143,6 +144,7 @@ export class Curve {
     this.#say = say;
     canvas.tabIndex = 0;
     canvas.setAttribute("role", "slider");
+    canvas.setAttribute("aria-valuenow", "0");
     canvas.dataset.ownLabel = "curve";
     const point = (event) => {
       const x = event.clientX - canvas.getBoundingClientRect().left;

@@ -131,6 +131,7 @@ class View {
       gallery,
       kit.text("source", "p", { class: "hint digits-source" }),
     );
+    kit.translate();
   }
 
   // What happens

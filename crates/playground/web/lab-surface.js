@@ -25,7 +25,7 @@ export class Surface {
     nodes.span = el("input", { type: "range", min: -1.5, max: 1.5, step: 0.125, value: 0, onchange: () => this.compute(), oninput: () => this.#own() });
     nodes.spanValue = el("output");
     nodes.compute = kit.button("compute", () => this.compute(), { class: "button main" });
-    nodes.map = el("canvas", { class: "lab-map", tabindex: 0, role: "slider", "data-own-label": "mapLabel" });
+    nodes.map = el("canvas", { class: "lab-map", tabindex: 0, role: "slider", "aria-valuenow": 0, "data-own-label": "mapLabel" });
     nodes.at = el("p", { class: "hint lab-at" });
     nodes.says = el("p", { class: "hint", "aria-live": "polite" });
     nodes.low = el("output");

@@ -11,6 +11,7 @@ export function mount(section, app) {
   const slope = new Slope(app, kit);
   const surface = new Surface(app, kit);
   section.append(el("div", { class: "lab-cards" }, slope.node, surface.node));
+  kit.translate();
   const visible = () => !section.hidden;
   const both = (each) => visible() && [slope, surface].forEach(each);
   app.on("theme", () => both((part) => part.draw()));

@@ -31,6 +31,8 @@ export function mount(section, app) {
     ),
   );
 
+  kit.translate();
+
   function show() {
     const most = Math.max(...[...results.values()].map((result) => result.stepsPerSecond ?? 0), 1);
     for (const [what, { fill, value, about }] of rows) {
