@@ -27,7 +27,7 @@ export function icon(name) {
 export function mountTools(app, box) {
   const language = el("div", { class: "switch", role: "group", "data-label": "language", "data-control": "lang" });
   for (const code of languages) {
-    const button = el("button", { type: "button", lang: code, "aria-label": { en: "English", fr: "Français" }[code], onclick: () => choose(code) }, code.toUpperCase());
+    const button = el("button", { type: "button", lang: code, title: { en: "English", fr: "Français" }[code], onclick: () => choose(code) }, code.toUpperCase());
     language.append(button);
     app.on("language", () => button.setAttribute("aria-pressed", String(app.language === code)));
   }

@@ -11,7 +11,7 @@ const THUMB = 68;
 
 export function mountData(app, box) {
   const sets = el("div", { class: "thumbs", role: "radiogroup", "aria-labelledby": "data-title", "data-control": "dataset" });
-  const buttons = [...CLASSES, ...VALUES].map((name) => {
+  const buttons = [...CLASSES, ...VALUES, "own"].map((name) => {
     const canvas = el("canvas", { "aria-hidden": "true" });
     const button = el("button", { type: "button", role: "radio", class: "thumb", "data-name": name, onclick: () => app.change("data", name) }, canvas, text(`data-${name}`));
     sets.append(button);
@@ -69,12 +69,12 @@ export function mountData(app, box) {
   function show({ setup, choices, points }) {
     if (!setup) return;
     const regression = setup.problem === "regression";
-    const shown = setup.data === "own" ? [] : regression ? VALUES : CLASSES;
+    const shown = regression && setup.data !== "own" ? VALUES : CLASSES;
     for (const { name, button } of buttons) {
-      button.hidden = setup.data === "own" ? !CLASSES.includes(name) : !shown.includes(name);
+      button.hidden = name === "own" ? !setup.hasOwn : !shown.includes(name);
       const chosen = setup.data === name;
       button.setAttribute("aria-checked", String(chosen));
-      button.tabIndex = chosen || (setup.data === "own" && name === CLASSES[0]) ? 0 : -1;
+      button.tabIndex = chosen ? 0 : -1;
     }
     const ranges = choices.ranges ?? {};
     const usual = { classes: [2, 6], train: [10, 90], noise: [0, 50], batch: [1, 100] };
@@ -90,11 +90,22 @@ export function mountData(app, box) {
     if (setup.data === "own") about.textContent = app.texts("ownAbout", { points: app.number(points.length / 4, 0), classes: app.state.classNames.join(", ") });
   }
 
+  // One's own points are kept for their picture while other data is learnt.
+  let ownPoints = new Float32Array();
+  let ownValues = false;
+  app.on("points", ({ setup, points }) => {
+    if (setup.data !== "own") return;
+    const each = Math.max(1, Math.ceil(points.length / 4 / 120));
+    ownPoints = points.filter((_, i) => Math.floor(i / 4) % each === 0);
+    ownValues = setup.problem === "regression";
+    drawThumbs();
+  });
+
   function drawThumbs() {
     for (const { name, canvas } of buttons) {
       const context = sharp(canvas, THUMB, THUMB);
       context.clearRect(0, 0, THUMB, THUMB);
-      drawPoints(context, sample(name), THUMB, app.state.theme, VALUES.includes(name), { radius: 2 });
+      drawPoints(context, name === "own" ? ownPoints : sample(name), THUMB, app.state.theme, name === "own" ? ownValues : VALUES.includes(name), { radius: 2 });
     }
   }
 
@@ -147,6 +158,7 @@ async function take(app, content) {
   try {
     await app.engine.setCsv(content);
     await app.refresh();
+    document.getElementById("messages").replaceChildren();
     app.say(app.texts("tableTaken", { points: app.number(app.state.points.length / 4, 0) }), "note");
     return null;
   } catch (error) {

@@ -6,6 +6,7 @@ import { el, sharp, text, translate } from "./dom.js";
 const APART = 0.4;
 const NEAR = 0.5;
 const MOST = 1000;
+const CLASSES = 6;
 
 export class Drawing {
   #app;
@@ -117,7 +118,7 @@ export class Drawing {
   async #apply() {
     const points = this.#points;
     this.#say();
-    if (new Set(points.map(([, , label]) => label)).size < 2 || points.length < 6) return;
+    if (!this.#enough()) return;
     const values = Float32Array.from(points.flat());
     if (this.#applied === values.join()) return;
     this.#applied = values.join();
@@ -129,9 +130,13 @@ export class Drawing {
     });
   }
 
+  #enough() {
+    return new Set(this.#points.map(([, , label]) => label)).size > 1 && this.#points.length >= 6;
+  }
+
   #say() {
     const count = this.#box.querySelector("output");
-    if (count) count.textContent = this.#app.texts("drawCount", { points: this.#app.number(this.#points.length, 0) });
+    if (count) count.textContent = this.#app.texts(this.#enough() ? "drawCount" : "drawMore", { points: this.#app.number(this.#points.length, 0) });
   }
 
   #key(event) {
@@ -157,7 +162,7 @@ export class Drawing {
   #chips() {
     if (!this.active) return;
     const { texts, state } = this.#app;
-    const chips = palette(state.theme).classes.map((colour, i) => {
+    const chips = palette(state.theme).classes.slice(0, CLASSES).map((colour, i) => {
       const chip = el("canvas", { "aria-hidden": "true", class: "chip" });
       const context = sharp(chip, 20, 20);
       mark(context, i, 10, 10, 6.5);

@@ -40,7 +40,7 @@ const app = {
     if (!Number.isFinite(value)) return value === Infinity ? "∞" : value === -Infinity ? "−∞" : "–";
     const small = value !== 0 && Math.abs(value) < 10 ** -digits;
     const style = small ? { notation: "scientific", maximumFractionDigits: 1 } : { maximumFractionDigits: digits };
-    return new Intl.NumberFormat(app.language, style).format(value);
+    return new Intl.NumberFormat(app.language, style).format(value).replaceAll("-", "−");
   },
 
   /** A choice of the page itself, from the address. */
@@ -79,7 +79,7 @@ const app = {
       const { state } = app;
       state.setup = JSON.parse(page.setup());
       if (Array.isArray(state.setup.view)) state.setup.view = Object.fromEntries(state.setup.view);
-      state.classNames = page.classNames();
+      state.classNames = page.classNames().map((name) => name.replace(/^-(?=\d)/, "−"));
       readPlace(page);
     });
     app.emit("setup");
@@ -285,6 +285,7 @@ function hide() {
 /** Opens an address: first at step 0, then so far as it says. */
 async function reopen(address) {
   loop.pause();
+  document.getElementById("messages").replaceChildren();
   const view = new URLSearchParams(address);
   await app.engine.open(address, view.get("device") || "auto");
   app.state.choices = await app.engine.choices();

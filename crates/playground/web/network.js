@@ -309,6 +309,7 @@ class Network {
   pick(event) {
     const link = event.target.link;
     if (!link || link.parameter === undefined) return;
+    this.tip.hidden = true;
     this.app.choose(link.parameter, link.index);
     this.app.emitEdit({ column: link.layer + 1, index: link.to, from: link.from, anchor: { x: event.clientX, y: event.clientY } });
   }

@@ -109,7 +109,7 @@ export function mountOutput(app, box, more) {
       const rows = counts.map((row, i) => el("tr", {}, el("th", { scope: "row" }, names[i]), ...row.map(() => el("td", {}))));
       const table = el("table", { class: "matrix", "aria-labelledby": "matrix-name" }, el("thead", {}, head), el("tbody", {}, ...rows));
       matrix.replaceChildren(
-        el("p", { class: "hint matrix-name" }, text("confusion", "span", { id: "matrix-name" }), help(app, "confusion")),
+        el("p", { class: "hint matrix-name" }, text("confusion", "span", { id: "matrix-name" }), help(app, "confusion"), text("confusionHow")),
         el("div", { class: "scroll", tabindex: "0", role: "group", "data-label": "confusion" }, table));
       translate(matrix, app.texts.orNothing);
     }

@@ -78,6 +78,7 @@ const TEXTS = {
   "data-spiral": ["Spiral", "Spirale"],
   "data-plane": ["Plane", "Plan"],
   "data-multi-gaussian": ["Six hills", "Six collines"],
+  "data-own": ["Your own", "Les vôtres"],
   classes: ["Classes", "Classes"],
   trainShare: ["Trained on", "Part d’entraînement"],
   noise: ["Noise", "Bruit"],
@@ -104,7 +105,8 @@ const TEXTS = {
   drawErase: ["Erase", "Effacer"],
   drawClear: ["Clear all", "Tout effacer"],
   drawDone: ["Done", "Terminé"],
-  drawCount: ["{points} points; two classes and six points are needed", "{points} points ; il faut deux classes et six points"],
+  drawCount: ["{points} points", "{points} points"],
+  drawMore: ["{points} points; two classes and six points are needed", "{points} points ; il faut deux classes et six points"],
 
   network: ["Network", "Réseau"],
   networkHow: ["Network: arrow keys move between neurons, Enter opens a neuron’s weights", "Réseau : les flèches passent d’un neurone à l’autre, Entrée ouvre les poids d’un neurone"],
@@ -163,7 +165,8 @@ const TEXTS = {
   mapOf: ["Enlarged: {name}", "Agrandi : {name}"],
   mapAt: ["At {x1} = {x}, {x2} = {y}: {answer}", "En {x1} = {x}, {x2} = {y} : {answer}"],
   mapLabel: ["Map of {what} over the plane with {points} data points. Test loss {test}.", "Carte de {what} sur le plan avec {points} points. Perte de test {test}."],
-  confusion: ["Test points: rows are true, columns are answered", "Points de test : lignes vraies, colonnes répondues"],
+  confusion: ["Confusion matrix", "Matrice de confusion"],
+  confusionHow: ["rows: true, columns: answered", "lignes : vrai, colonnes : répondu"],
 
   more: ["How it does", "Comment il s’en sort"],
   export: ["Take it along", "Emporter"],
