@@ -54,6 +54,12 @@ const app = {
     return address.split("&").filter((part) => !VIEW.some((key) => part === `${key}=`)).join("&");
   },
 
+  /** Whether points to test with are shown: one's own are, unless the visitor says no. */
+  showsTest() {
+    const said = app.view("showTest");
+    return said ? said === "1" : app.state.setup?.data === "own";
+  },
+
   /** Sets a choice, and shows all that follows from it. */
   async change(key, value) {
     await app.attempt(async () => {

@@ -19,14 +19,14 @@ export function mountOutput(app, box, more) {
   const caption = el("p", { class: "hint map-caption" });
   const legend = el("div", { class: "legend" });
   const map = new MainMap(app, canvas);
-  const check = (key, name, initially) => {
+  const check = (key, name, now) => {
     const input = el("input", { type: "checkbox", id: `check-${name}` });
     input.addEventListener("change", async () => {
-      await app.change(name, input.checked ? "1" : "");
+      await app.change(name, input.checked ? "1" : "0");
       app.emit("discrete");
       draw();
     });
-    app.on("setup", () => (input.checked = app.view(name, initially) === "1"));
+    app.on("setup", () => (input.checked = now()));
     return el("div", { class: "check", "data-control": name }, input, text(key, "label", { for: `check-${name}` }), help(app, key));
   };
   const hover = el("p", { class: "hint curve-values" });
@@ -41,7 +41,7 @@ export function mountOutput(app, box, more) {
       el("div", { class: "row spread" }, hover, el("div", { class: "check" }, log, text("logScale", "label", { for: "check-log" })))),
     el("div", { class: "stack map-part" },
       el("figure", { class: "stack tight" }, el("div", { class: "canvas-box" }, canvas), el("figcaption", {}, caption, legend)),
-      el("div", { class: "row" }, check("showTest", "showTest", ""), check("discretize", "discretize", ""))),
+      el("div", { class: "row" }, check("showTest", "showTest", app.showsTest), check("discretize", "discretize", () => app.view("discretize") === "1"))),
   );
   more.append(
     matrix,
@@ -56,7 +56,7 @@ export function mountOutput(app, box, more) {
     const { setup, shown } = app.state;
     if (!setup || !canvas.offsetParent) return;
     const first = setup.features.length + setup.layers.reduce((sum, layer) => sum + layer.neurons, 0);
-    map.draw(shown ? shown.map : first, shown ? 1 : setup.outputs, { discrete: app.view("discretize") === "1", showTest: app.view("showTest") === "1" });
+    map.draw(shown ? shown.map : first, shown ? 1 : setup.outputs, { discrete: app.view("discretize") === "1", showTest: app.showsTest() });
     app.drawing.draw();
   }
 
