@@ -44,7 +44,10 @@ impl Cloud {
             }
         };
         if points.len() < 2 {
-            return Err(Error::argument("data", format!("{} points are too few: one to train on and one to test with are needed", points.len())));
+            return Err(Error::argument(
+                "data",
+                format!("{} points are too few: one to train on and one to test with are needed", points.len()),
+            ));
         }
         let train = (points.len() * setup.train_share as usize / 100).clamp(1, points.len() - 1);
         Ok(Cloud { points, train, classes })

@@ -37,12 +37,15 @@ impl Program<'_> {
             line(&mut out, &format!("let cloud = {expression}?.packed();"));
             line(&mut out, "let places: Vec<f32> = cloud.features.to_vec()?;");
             line(&mut out, "let labels = cloud.targets.to_f64();");
-            line(&mut out, "let points: Vec<[f32; 3]> = places.chunks(2).zip(labels).map(|(p, label)| [p[0], p[1], label as f32]).collect();");
+            line(
+                &mut out,
+                "let points: Vec<[f32; 3]> = places.chunks(2).zip(labels).map(|(p, label)| [p[0], p[1], label as f32]).collect();",
+            );
         } else {
             line(&mut out, "let points = &POINTS[..];");
         }
         line(&mut out, &format!("let (train, test) = points.split_at({});", self.engine.cloud().train));
-        line(&mut out, &format!("let (train, test) = (data(train)?, data(test)?);\n"));
+        line(&mut out, "let (train, test) = (data(train)?, data(test)?);\n");
         self.model(&mut out);
         self.training(&mut out);
         out.push_str("    Ok(())\n}\n\n");
@@ -59,21 +62,21 @@ impl Program<'_> {
     }
 
     fn model(&self, out: &mut String) {
-        line(out, "let model = Sequential::new()");
         let mut inputs = self.setup.features.len();
         let hidden = self.network.layers.len() - 1;
+        let mut modules = Vec::new();
         for (i, layer) in self.network.layers.iter().enumerate() {
             let neurons = layer.linear.weight.shape()[0];
-            let _ = write!(out, "        .then(Linear::new({inputs}, {neurons}))");
-            if let Some(module) = module(layer.activation) {
-                let _ = write!(out, "\n        .then({module})");
-            }
+            modules.push(format!(".then(Linear::new({inputs}, {neurons}))"));
+            modules.extend(module(layer.activation).map(|module| format!(".then({module})")));
             if i < hidden && self.setup.dropout > 0.0 {
-                let _ = write!(out, "\n        .then(Dropout({:?}))", self.setup.dropout);
+                modules.push(format!(".then(Dropout({:?}))", self.setup.dropout));
             }
-            out.push_str(if i < hidden { "\n" } else { ";\n" });
             inputs = neurons;
         }
+        let whole = format!("let model = Sequential::new(){};", modules.concat());
+        let broken = format!("let model = Sequential::new()\n        {};", modules.join("\n        "));
+        line(out, if whole.len() + 4 <= WIDTH { &whole } else { &broken });
     }
 
     fn training(&self, out: &mut String) {
@@ -85,7 +88,10 @@ impl Program<'_> {
         };
         if !penalty.is_empty() {
             line(out, "// Biases may be large.");
-            line(out, "let weights: Vec<(String, Param)> = model.parameters().into_iter().filter(|(name, _)| name.ends_with(\"weight\")).collect();");
+            line(
+                out,
+                "let weights: Vec<(String, Param)> = model.parameters().into_iter().filter(|(name, _)| name.ends_with(\"weight\")).collect();",
+            );
         }
         let mean = match self.network.output() {
             Output::Value | Output::Tanh => "((out - y).square() * 0.5).sum_axes(&[-1]).mean()",
@@ -105,8 +111,8 @@ impl Program<'_> {
         line(out, "if let Some(file) = std::env::args().nth(1) {");
         line(out, "    trainer.load(file)?;");
         line(out, "}");
-        line(out, &format!("let history = trainer.fit(&train, Fit::epochs({}).batch_size({}).validate(&test))?;", self.epochs, self.setup.batch));
-        line(out, "println!(\"{history}\");");
+        line(out, &format!("trainer.fit(&train, Fit::epochs({}).batch_size({}))?;", self.epochs, self.setup.batch));
+        line(out, "println!(\"mean loss of the test points: {:.4}\", trainer.evaluate(&test)?.loss);");
     }
 
     /// What makes a data set of points.
@@ -115,7 +121,11 @@ impl Program<'_> {
         out.push_str("/// What the network sees of points, and what it is to say: a value, or -1 or 1.\n");
         out.push_str("fn data(points: &[[f32; 3]]) -> Result<Dataset> {\n");
         let features: Vec<&str> = self.setup.features.iter().map(|&f| expression(f)).collect();
-        line(out, &format!("let x: Vec<f32> = points.iter().flat_map(|&[x1, x2, _]| [{}]).collect();", features.join(", ")).replace("x1, x2, _", &self.used()));
+        line(
+            out,
+            &format!("let x: Vec<f32> = points.iter().flat_map(|&[x1, x2, _]| [{}]).collect();", features.join(", "))
+                .replace("x1, x2, _", &self.used()),
+        );
         let outputs = cloud.outputs();
         let label = match (&cloud.classes, outputs) {
             (None, _) => "[label]".into(),
@@ -123,7 +133,10 @@ impl Program<'_> {
             (Some(_), n) => format!("(0..{n}).map(move |class| if class as f32 == label {{ 1.0 }} else {{ -1.0 }})"),
         };
         line(out, &format!("let y: Vec<f32> = points.iter().flat_map(|&[_, _, label]| {label}).collect();"));
-        line(out, &format!("Dataset::new(&Array::new([points.len(), {}], &x)?, &Array::new([points.len(), {outputs}], &y)?)", features.len()));
+        line(
+            out,
+            &format!("Dataset::new(&Array::new([points.len(), {}], &x)?, &Array::new([points.len(), {outputs}], &y)?)", features.len()),
+        );
         out.push_str("}\n");
     }
 
@@ -136,9 +149,17 @@ impl Program<'_> {
 }
 
 fn line(out: &mut String, text: &str) {
+    // As rustfmt breaks lines.
+    let text = match text.split_once(" = ") {
+        Some((name, value)) if text.len() + 4 > WIDTH && !text.contains('\n') => format!("{name} =\n        {value}"),
+        _ => text.into(),
+    };
     // Writing to a String does not fail.
     let _ = writeln!(out, "    {text}");
 }
+
+/// The most characters of a line.
+const WIDTH: usize = 140;
 
 /// Points as an array.
 fn table(points: &[Point]) -> String {

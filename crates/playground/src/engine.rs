@@ -196,7 +196,9 @@ impl Engine {
         let params = self.network.params();
         match params.get(parameter) {
             Some(param) if index < param.numel() => Ok(()),
-            Some(param) => Err(Error::argument("index", format!("parameter {parameter} has {} values, there is no number {index}", param.numel()))),
+            Some(param) => {
+                Err(Error::argument("index", format!("parameter {parameter} has {} values, there is no number {index}", param.numel())))
+            }
             None => Err(Error::argument("parameter", format!("there are {} parameters, there is no number {parameter}", params.len()))),
         }
     }
@@ -211,7 +213,8 @@ impl Engine {
             "rate" => self.change(Running::Rate, next.rate).await.map(|()| false),
             "penaltyRate" => self.change(Running::PenaltyRate, next.penalty_rate).await.map(|()| false),
             _ => {
-                let same = Setup { stop_below: None, view: Vec::new(), ..next.clone() } == Setup { stop_below: None, view: Vec::new(), ..self.setup.clone() };
+                let same = Setup { stop_below: None, view: Vec::new(), ..next.clone() }
+                    == Setup { stop_below: None, view: Vec::new(), ..self.setup.clone() };
                 if same {
                     self.setup = next;
                     return Ok(false);

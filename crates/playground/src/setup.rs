@@ -357,7 +357,8 @@ impl Setup {
         put("dropout", own.dropout != default.dropout, &own.dropout);
         put("stop", own.stop_below.is_some(), &own.stop_below.unwrap_or_default());
         put("steps", own.steps > 0, &own.steps);
-        let edits: Vec<String> = own.edits.iter().map(|e| format!("{}.{}.{}.{:08x}", e.step, e.parameter, e.index, e.value.to_bits())).collect();
+        let edits: Vec<String> =
+            own.edits.iter().map(|e| format!("{}.{}.{}.{:08x}", e.step, e.parameter, e.index, e.value.to_bits())).collect();
         put("edits", !edits.is_empty(), &edits.join("_"));
         let changes: Vec<String> = own.changes.iter().map(|c| format!("{}.{}.{:016x}", c.step, c.what.name(), c.value.to_bits())).collect();
         put("changes", !changes.is_empty(), &changes.join("_"));
@@ -386,7 +387,10 @@ fn real(key: &str, value: &str, range: std::ops::RangeInclusive<f64>) -> Result<
 fn layers(value: &str) -> Result<Vec<Layer>> {
     let parts: Vec<&str> = value.split(',').filter(|part| !part.is_empty()).collect();
     if parts.len() > Setup::MOST_LAYERS {
-        return Err(Error::argument("layers", format!("{} hidden layers were asked for, there can be {}", parts.len(), Setup::MOST_LAYERS)));
+        return Err(Error::argument(
+            "layers",
+            format!("{} hidden layers were asked for, there can be {}", parts.len(), Setup::MOST_LAYERS),
+        ));
     }
     let layer = |part: &str| {
         let digits = part.find(|c: char| !c.is_ascii_digit()).unwrap_or(part.len());
@@ -476,10 +480,7 @@ mod tests {
             dropout: 0.25,
             stop_below: Some(0.01),
             steps: 12_345,
-            edits: vec![
-                Edit { step: 3, parameter: 1, index: 2, value: -0.1 },
-                Edit { step: 90, parameter: 4, index: 0, value: 1e-30 },
-            ],
+            edits: vec![Edit { step: 3, parameter: 1, index: 2, value: -0.1 }, Edit { step: 90, parameter: 4, index: 0, value: 1e-30 }],
             changes: vec![Change { step: 5, what: Running::PenaltyRate, value: 0.1 }],
             view: vec![("lang".into(), "fr".into()), ("hide".into(), "a b&c=é".into())],
             ..Setup::default()
@@ -496,9 +497,19 @@ mod tests {
 
     #[test]
     fn nonsense_is_told_and_the_rest_is_kept() {
-        let (setup, faults) = Setup::from_address("noise=99&data=moon&batch=7&layers=9tanh&rate=NaN&own=zzz&edits=1.2&changes=3.r.z&%&features=");
+        let (setup, faults) =
+            Setup::from_address("noise=99&data=moon&batch=7&layers=9tanh&rate=NaN&own=zzz&edits=1.2&changes=3.r.z&%&features=");
         assert_eq!(setup, Setup { batch: 7, view: vec![("%".into(), String::new())], ..Setup::default() });
-        for (fault, part) in faults.iter().zip(["noise: \"99\"", "data: \"moon\" is none of circle, xor", "layers: \"9\"", "rate: \"NaN\"", "own:", "edits:", "changes:", "features:"]) {
+        for (fault, part) in faults.iter().zip([
+            "noise: \"99\"",
+            "data: \"moon\" is none of circle, xor",
+            "layers: \"9\"",
+            "rate: \"NaN\"",
+            "own:",
+            "edits:",
+            "changes:",
+            "features:",
+        ]) {
             assert!(fault.starts_with(part), "{fault}");
         }
         assert_eq!(faults.len(), 8, "{faults:?}");

@@ -50,7 +50,9 @@ impl Engine {
         let grid: Vec<[f32; 2]> = (0..size * size).map(|i| [along(i % size), along(i / size)]).collect();
         let directions = [&first, &second].map(|d| d.iter().map(|&v| v as f32).collect::<Vec<f32>>());
         let (losses, _) = self.probed([&directions[0], &directions[1]], &grid).await?;
-        let place = |((weights, by), loss): ((&Vec<f32>, &Vec<f64>), f32)| [dot(by, &first) as f32, dot(by, &second) as f32, loss + self.penalty(weights)];
+        let place = |((weights, by), loss): ((&Vec<f32>, &Vec<f64>), f32)| {
+            [dot(by, &first) as f32, dot(by, &second) as f32, loss + self.penalty(weights)]
+        };
         let walked = path.iter().zip(&moved).zip(known).map(place).collect();
         Ok(Surface { size, span, losses, path: walked, explained })
     }

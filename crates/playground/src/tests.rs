@@ -179,7 +179,9 @@ fn every_choice_trains() {
 
 #[test]
 fn penalties_pull_weights_to_zero_and_rates_count_at_once() {
-    let size = |engine: &mut Engine| -> f32 { block_on(engine.weights()).unwrap().iter().filter(|m| !m.bias).flat_map(|m| m.values.clone()).map(f32::abs).sum() };
+    let size = |engine: &mut Engine| -> f32 {
+        block_on(engine.weights()).unwrap().iter().filter(|m| !m.bias).flat_map(|m| m.values.clone()).map(f32::abs).sum()
+    };
     for penalty in ["l1", "l2"] {
         let mut engine = open(&format!("penalty={penalty}&penaltyRate=0"));
         run(&mut engine, 500);
@@ -238,7 +240,8 @@ fn the_surface_lies_under_the_path() {
     // Where the plane holds the path's place, its loss is near.
     let fresh = block_on(open("seed=1").surface(3, 1.0)).unwrap();
     assert_eq!((fresh.explained, fresh.path.len()), (None, 2));
-    let message = block_on(engine.surface(1, 1.0)).unwrap_err().to_string() + &block_on(engine.surface(5, f32::NAN)).unwrap_err().to_string();
+    let message =
+        block_on(engine.surface(1, 1.0)).unwrap_err().to_string() + &block_on(engine.surface(5, f32::NAN)).unwrap_err().to_string();
     assert!(message.contains("1 is no size") && message.contains("NaN is no distance"), "{message}");
 }
 
@@ -339,6 +342,92 @@ fn a_gpu_does_what_the_cpu_does() {
         run(&mut again, 200);
         assert_eq!(bits(&mut again), bits(&mut gpu));
     }
+}
+
+#[test]
+fn a_lost_gpu_is_no_end() {
+    use noyau_train::{Fault, Point};
+    if std::env::var("NOYAU_REQUIRE_GPUS").is_err() {
+        return;
+    }
+    let mut cpu = open("seed=4");
+    let mut gpu = block_on(Engine::open("seed=4", "gpu")).unwrap();
+    for engine in [&mut cpu, &mut gpu] {
+        run(engine, 60);
+        block_on(engine.edit(0, 0, 0.5)).unwrap();
+    }
+    gpu.device().inject(Fault::Lost, Point::Submit, 1);
+    while gpu.device().name() == "gpu" {
+        run(&mut gpu, 10);
+        block_on(gpu.figures()).unwrap();
+    }
+    assert!(gpu.take_notice().unwrap().contains("Training goes on on the CPU"));
+    assert!(gpu.step() == 0 && gpu.target() >= 60, "{} {}", gpu.step(), gpu.target());
+    let target = gpu.target();
+    run(&mut gpu, target);
+    run(&mut cpu, target - 60);
+    assert_eq!(bits(&mut gpu), bits(&mut cpu));
+    assert_eq!(gpu.curve(), cpu.curve());
+}
+
+/// What has all that a program can have.
+fn of_everything() -> Engine {
+    let mut engine = open(
+        "features=x1,x2,x1x2,sinx2&layers=5tanh,4leaky-relu,3linear&dropout=0.25&optimizer=adam&rate=0.01&loss=cross-entropy&penalty=l2&seed=7",
+    );
+    let points: Vec<f32> = (0..30).flat_map(|i| [(i as f32 * 0.7).sin() * 5.0, (i as f32 * 0.4).cos() * 5.0, (i % 3) as f32]).collect();
+    block_on(engine.set_own(crate::Own::drawn(&points).unwrap())).unwrap();
+    run(&mut engine, 30);
+    engine
+}
+
+#[test]
+fn exported_code_is_the_example_that_cargo_compiles() {
+    let examples = [
+        (open("seed=1"), "exported_circle.rs", include_str!("../examples/exported_circle.rs")),
+        (of_everything(), "exported_own.rs", include_str!("../examples/exported_own.rs")),
+    ];
+    for (engine, name, _) in &examples {
+        if std::env::var("NOYAU_WRITE_EXAMPLES").is_ok() {
+            std::fs::write(concat!(env!("CARGO_MANIFEST_DIR"), "/examples/").to_string() + name, engine.code()).unwrap();
+        }
+    }
+    for (engine, name, example) in examples {
+        assert_eq!(engine.code(), example, "{name}: NOYAU_WRITE_EXAMPLES=1 writes it anew");
+    }
+    for address in [
+        "data=plane&loss=cross-entropy",
+        "data=spiral&classes=5&penalty=l1",
+        "layers=&optimizer=nesterov",
+        "loss=cross-entropy&optimizer=momentum",
+    ] {
+        let code = open(address).code();
+        assert_eq!(code.matches('{').count(), code.matches('}').count(), "{code}");
+        assert!(
+            code.contains(if address.contains("layers=&") { ".then(Linear::new(2, 1))" } else { ".then(Linear::new(2, 4))" }),
+            "{code}"
+        );
+    }
+}
+
+#[test]
+fn exported_weights_load_into_the_model_of_the_exported_code() {
+    use noyau_nn::{Dropout, LeakyRelu, Linear, Mode, Module, Sequential, Tanh};
+    let mut engine = of_everything();
+    let code = engine.code();
+    let modules = "Linear::new(4, 5))\n        .then(Tanh)\n        .then(Dropout(0.25))\n        .then(Linear::new(5, 4))\n        .then(LeakyRelu(0.01))\n        .then(Dropout(0.25))\n        .then(Linear::new(4, 3))\n        .then(Dropout(0.25))\n        .then(Linear::new(3, 3));";
+    assert!(code.contains(modules), "{code}");
+    let hidden = Sequential::new().then(Linear::new(4, 5)).then(Tanh).then(Dropout(0.25)).then(Linear::new(5, 4)).then(LeakyRelu(0.01));
+    let model = hidden.then(Dropout(0.25)).then(Linear::new(4, 3)).then(Dropout(0.25)).then(Linear::new(3, 3));
+    let bytes = block_on(engine.safetensors()).unwrap();
+    let session = noyau_train::Session::new(noyau_train::Device::cpu());
+    let report = noyau_train::Weights::from_bytes("playground.safetensors", &bytes).unwrap().load(&session, &model).unwrap();
+    assert_eq!(report.loaded.len(), 8);
+    let seen = crate::network::features(&engine.setup().features, crate::network::grid(8));
+    let x = noyau_tensor::Tensor::new(&seen, [64, 4]);
+    let outputs = session.eval(&(model.forward(&x, &Mode::eval()).softmax(-1) * 2.0 - 1.0).t()).unwrap().to_vec::<f32>().unwrap();
+    let maps = block_on(engine.maps(8)).unwrap();
+    assert!(maps[maps.len() - 192..].iter().zip(&outputs).all(|(a, b)| (a - b).abs() < 1e-5));
 }
 
 #[test]

@@ -67,7 +67,10 @@ impl Own {
         let rounded = |value: f32, most: f32, fine: f32| (value.clamp(-most, most) * fine).round() / fine;
         let point = |point: &Point| {
             if !point.x.iter().chain([&point.label]).all(|v| v.is_finite()) {
-                return Err(Error::argument("own data", format!("the point ({}, {}; {}) is not finite", point.x[0], point.x[1], point.label)));
+                return Err(Error::argument(
+                    "own data",
+                    format!("the point ({}, {}; {}) is not finite", point.x[0], point.x[1], point.label),
+                ));
             }
             let label = match classes {
                 Some(n) if point.label.fract() == 0.0 && (0.0..n as f32).contains(&point.label) => point.label,

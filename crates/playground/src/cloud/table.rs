@@ -70,12 +70,8 @@ fn number(text: &str, delimiter: u8) -> Option<f64> {
 
 /// The columns' names and the records.
 fn rows(text: &str, delimiter: u8) -> Result<([String; 3], Vec<Row>)> {
-    let mut reader = csv::ReaderBuilder::new()
-        .has_headers(false)
-        .flexible(true)
-        .delimiter(delimiter)
-        .trim(csv::Trim::All)
-        .from_reader(text.as_bytes());
+    let mut reader =
+        csv::ReaderBuilder::new().has_headers(false).flexible(true).delimiter(delimiter).trim(csv::Trim::All).from_reader(text.as_bytes());
     let mut names = [const { String::new() }; 3];
     let mut rows = Vec::new();
     let mut first = true;
@@ -124,8 +120,14 @@ fn labels(text: &str, rows: &[Row], name: &str, delimiter: u8) -> Result<(Labels
         None if !few => {
             let odd = numbers.iter().position(Option::is_none).filter(|_| numbers.iter().filter(|n| n.is_some()).count() * 2 > rows.len());
             Err(match odd {
-                Some(i) => fault(format!("line {}: the label {:?} is no number, as the others are", line_of(text, rows[i].place), rows[i].label)),
-                None => fault(format!("the labels have {} different names; at most {} classes can be told apart", names.len(), Own::MOST_CLASSES)),
+                Some(i) => {
+                    fault(format!("line {}: the label {:?} is no number, as the others are", line_of(text, rows[i].place), rows[i].label))
+                }
+                None => fault(format!(
+                    "the labels have {} different names; at most {} classes can be told apart",
+                    names.len(),
+                    Own::MOST_CLASSES
+                )),
             })
         }
         whole => {

@@ -34,11 +34,8 @@ impl Probe {
         let loss = objective_of(network.weights(), setup.penalty, penalty_rate, network.losses(&outputs, &y).mean());
         let slopes = gradients(&loss, &params.iter().map(|p| p.tensor()).collect::<Vec<_>>())?;
         // What no gradient reaches has a slope of 0.
-        let flat: Vec<Tensor> = slopes
-            .into_iter()
-            .zip(&params)
-            .map(|(slope, p)| slope.unwrap_or_else(|| p.zeros_like()).reshape([p.numel()]))
-            .collect();
+        let flat: Vec<Tensor> =
+            slopes.into_iter().zip(&params).map(|(slope, p)| slope.unwrap_or_else(|| p.zeros_like()).reshape([p.numel()])).collect();
         let flat = noyau_tensor::concat(&flat.iter().collect::<Vec<_>>(), 0);
         let gradient = session.compile_async([], |[]| Step::returns(&flat)).await?;
         Ok(Probe { places, gradient, directions, at_once })
@@ -81,7 +78,14 @@ impl Probe {
 }
 
 /// What is made small at weights moved by `a` and `b` times the directions, `[places]`.
-fn losses_at(setup: &Setup, network: &Network, [x, y]: [&Tensor; 2], directions: &[Vec<Param>; 2], along: [&Tensor; 2], penalty_rate: &Tensor) -> Tensor {
+fn losses_at(
+    setup: &Setup,
+    network: &Network,
+    [x, y]: [&Tensor; 2],
+    directions: &[Vec<Param>; 2],
+    along: [&Tensor; 2],
+    penalty_rate: &Tensor,
+) -> Tensor {
     let places = along[0].numel();
     let params = network.params();
     let moved = |i: usize| {

@@ -72,7 +72,18 @@ impl Records {
                 Step::default().updates([(trail.clone(), next)])
             })
             .await?;
-        Ok(Records { losses, keep, trail, per_epoch, stride: 1, known: Vec::new(), unread: Vec::new(), next: 0, rows: Vec::new(), trail_stride: 1 })
+        Ok(Records {
+            losses,
+            keep,
+            trail,
+            per_epoch,
+            stride: 1,
+            known: Vec::new(),
+            unread: Vec::new(),
+            next: 0,
+            rows: Vec::new(),
+            trail_stride: 1,
+        })
     }
 
     /// The step after which the next record is to be made.

@@ -47,8 +47,7 @@ impl Steps {
         let loss = objective_of(network.weights(), setup.penalty, &penalty_rate, network.losses(&outputs, &y).mean());
         let updates = [optimizer.update(&loss, network), resident.updates()].concat();
         let step = session.compile_async([], |[]| Step::default().updates(updates)).await?;
-        let mut steps =
-            Steps { step, resident, rate, penalty_rate, per_epoch: loader.len() as u64, epochs: epochs as u64 };
+        let mut steps = Steps { step, resident, rate, penalty_rate, per_epoch: loader.len() as u64, epochs: epochs as u64 };
         steps.set_rate(session, Running::Rate, setup.rate).await?;
         Ok(steps)
     }

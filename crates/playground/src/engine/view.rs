@@ -153,7 +153,11 @@ impl View {
             train_loss: at(0),
             test_loss: at(1),
             accuracy: (classes > 0).then(|| [at(2), at(3)]),
-            confusion: if classes == 0 { Vec::new() } else { confusion.chunks(classes).map(|row| row.iter().map(|&n| n.round() as u32).collect()).collect() },
+            confusion: if classes == 0 {
+                Vec::new()
+            } else {
+                confusion.chunks(classes).map(|row| row.iter().map(|&n| n.round() as u32).collect()).collect()
+            },
         })
     }
 
