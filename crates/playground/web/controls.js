@@ -120,6 +120,7 @@ export function mountBar(app, box) {
   app.on("restoring", (state) => {
     const going = typeof state.restoring === "number";
     progressBox.hidden = !going;
+    for (const button of [play, reset, step, epoch]) button.disabled = going;
     if (going) progress.value = state.restoring;
   });
   document.addEventListener("keydown", (event) => {
@@ -163,7 +164,7 @@ export function mountChoices(app, box) {
     fillSelect(app, rate, numbers(app, RATES, setup.rate), setup.rate);
     fillSelect(app, optimizer, choices.optimizer.map((name) => [name, `optimizer-${name}`]), setup.optimizer);
     const costs = setup.problem === "regression" ? ["squared"] : choices.loss;
-    fillSelect(app, loss, costs.map((name) => [name, `loss-${name}`]), setup.loss);
+    fillSelect(app, loss, costs.map((name) => [name, `loss-${name}`]), costs.includes(setup.loss) ? setup.loss : costs[0]);
     fillSelect(app, penalty, choices.penalty.map((name) => [name, `penalty-${name}`]), setup.penalty);
     fillSelect(app, penaltyRate, numbers(app, PENALTY_RATES, setup.penaltyRate), setup.penaltyRate);
     penaltyRate.disabled = setup.penalty === "none";

@@ -162,7 +162,7 @@ async function take(app, content) {
     app.say(app.texts("tableTaken", { points: app.number(app.state.points.length / 4, 0) }), "note");
     return null;
   } catch (error) {
-    return String(error?.message ?? error);
+    return app.words(error);
   }
 }
 

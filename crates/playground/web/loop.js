@@ -49,7 +49,6 @@ export class Loop {
     if (!state.playing) return;
     state.playing = false;
     this.#playing = null;
-    state.rate = 0;
     app.emit("playing");
     app.attempt(() => this.#showAll());
   }
@@ -67,6 +66,7 @@ export class Loop {
   /** Trains from step 0 to where an address says, with progress. */
   async restore(target) {
     const { app, state } = this.#both();
+    state.restoring = 0;
     app.emit("restoring");
     try {
       while (state.step < target) {
@@ -127,7 +127,9 @@ export class Loop {
       // A CPU may always learn for a few milliseconds, however dear the reading is.
       const least = state.deviceKind === "cpu" ? LEAST / this.#cost : 1;
       const steps = Math.floor(Math.max(1, Math.min(wanted, Math.max(least, this.#allowed[turn]))));
+      const before = state.step;
       const go = await this.#run(steps);
+      if (state.step < before) return await this.#again();
       const ran = performance.now() - begun;
       if (steps > 4) this.#cost = Math.max(1e-4, this.#cost * 0.9 + (ran / steps) * 0.1);
       if (TURNS[turn] === "maps") await app.readMaps();
@@ -146,10 +148,20 @@ export class Loop {
       }
     } catch (error) {
       this.pause();
-      app.say(String(error?.message ?? error), "error");
+      app.say(app.words(error), "error");
     } finally {
       this.#busy = false;
     }
+  }
+
+  /** A device was lost and training has begun again on the CPU: it comes back to where it was, then goes on. */
+  async #again() {
+    const { app } = this.#both();
+    this.pause();
+    const target = await app.engine.target();
+    await app.refresh();
+    await this.restore(target);
+    this.play();
   }
 
   #count() {

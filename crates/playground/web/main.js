@@ -1,6 +1,7 @@
 // Start, state, tabs and messages. Every module is given the one `app` that is made here; web/README.md says what it has.
 
 import { Engine } from "./engine.js";
+import { words } from "./errors.js";
 import { el, setUpHelp, translate } from "./dom.js";
 import { Loop } from "./loop.js";
 import { languages, makeTexts } from "./texts.js";
@@ -36,10 +37,13 @@ const app = {
     for (const event of events) for (const handler of handlers.get(event) ?? []) handler(app.state);
   },
 
+  /** What an error says, in the page's language. */
+  words: (error) => words(error, app.language),
+
   number(value, digits = 3) {
     if (!Number.isFinite(value)) return value === Infinity ? "∞" : value === -Infinity ? "−∞" : "–";
-    const small = value !== 0 && Math.abs(value) < 10 ** -digits;
-    const style = small ? { notation: "scientific", maximumFractionDigits: 1 } : { maximumFractionDigits: digits };
+    const size = Math.abs(value);
+    const style = size === 0 || size >= 10 ** -digits ? { maximumFractionDigits: digits } : size >= 1e-6 ? { maximumSignificantDigits: 2 } : { notation: "scientific", maximumFractionDigits: 1 };
     return new Intl.NumberFormat(app.language, style).format(value).replaceAll("-", "−");
   },
 
@@ -73,7 +77,7 @@ const app = {
     try {
       await work();
     } catch (error) {
-      app.say(words(error), "error");
+      app.say(app.words(error), "error");
       // A list or slider goes back to what holds.
       await app.refreshSetup().catch(() => {});
     }
@@ -153,14 +157,9 @@ function readPlace(page) {
   state.device = page.device();
   state.deviceKind = page.deviceKind();
   const notice = page.notice?.();
-  if (notice) say(notice, "note");
+  if (notice) say(app.words(notice), "note");
 }
 app.readPlace = readPlace;
-
-/** What an error says to people. */
-export function words(error) {
-  return String(error?.message ?? error);
-}
 
 /** A message that stays until it is dismissed. The same text is not shown twice. */
 function say(text, kind = "note") {
@@ -213,7 +212,7 @@ async function show(tab, focus = false) {
       translate(document.getElementById(tab), app.texts.orNothing);
     } catch (error) {
       modules[tab] = null;
-      say(words(error), "error");
+      say(app.words(error), "error");
     }
   } else {
     app.emit("maps", "weights", "curve", "step");
@@ -295,7 +294,7 @@ async function reopen(address) {
   const view = new URLSearchParams(address);
   await app.engine.open(address, view.get("device") || "auto");
   app.state.choices = await app.engine.choices();
-  for (const fault of await app.engine.faults()) say(fault, "error");
+  for (const fault of await app.engine.faults()) say(app.words(fault), "error");
   await app.refreshSetup();
   if (languages.includes(app.view("lang"))) setLanguage(app.view("lang"));
   if (app.view("theme")) setTheme(app.view("theme"));
@@ -326,7 +325,7 @@ async function start() {
     document.documentElement.dataset.ready = "true";
     performance.mark("ready");
   } catch (error) {
-    say(app.texts("noStart", { why: words(error) }), "error");
+    say(app.texts("noStart", { why: app.words(error) }), "error");
     return;
   }
   if (TABS.includes(app.view("tab"))) show(app.view("tab"));
