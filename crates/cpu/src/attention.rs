@@ -15,6 +15,7 @@ use noyau_compile::plan::{self, AttentionWork, BufferId, Matrix};
 use noyau_tensor::{Attention, Error, Result};
 
 use crate::matmul::Steps;
+use crate::pack::of_size;
 use crate::panels::{Block, Kernels, Lay};
 use crate::simd::Level;
 
@@ -48,7 +49,8 @@ struct Operand {
 }
 
 impl Operand {
-    fn new(matrix: &Matrix, (base, len): (*mut u32, usize), batch: usize) -> Result<Operand> {
+    fn new(matrix: &Matrix, (base, len): (*mut u32, usize), [batch, rows, columns]: [usize; 3]) -> Result<Operand> {
+        of_size(matrix, rows, columns)?;
         let strides = matrix.strides().ok_or_else(|| Error::Internal(format!("attention reads {matrix}, which is not strided")))?;
         if matrix.reach().is_some_and(|(least, most)| least < 0 || most >= len as i128) {
             return Err(Error::Internal(format!("{matrix} leaves its buffer of {len} elements")));
@@ -101,7 +103,7 @@ pub(crate) struct Attend {
 impl Attend {
     /// `place` gives the first word and the length of a buffer.
     pub(crate) fn new(a: &plan::Attention, place: &dyn Fn(BufferId) -> Result<(*mut u32, usize)>, level: Level) -> Result<Attend> {
-        let operand = |matrix: &Matrix| Operand::new(matrix, place(matrix.buffer)?, a.batch);
+        let operand = |matrix: &Matrix, rows: usize, columns: usize| Operand::new(matrix, place(matrix.buffer)?, [a.batch, rows, columns]);
         let plain = |id: BufferId, len: usize| -> Result<*mut f32> {
             let (base, has) = place(id)?;
             if has != a.batch * len {
@@ -113,7 +115,7 @@ impl Attend {
         let work = match &a.work {
             AttentionWork::Forward { out, lse } => Work::Forward { out: result(out, a.n * a.e)?, lse: result(lse, a.n)? },
             AttentionWork::Backward { g, lse, delta, dq, dk, dv } => Work::Backward {
-                g: operand(g)?,
+                g: operand(g, a.n, a.e)?,
                 lse: plain(*lse, a.n)?,
                 delta: plain(*delta, a.n)?,
                 dq: result(dq, a.n * a.d)?,
@@ -133,10 +135,10 @@ impl Attend {
             e: a.e,
             causal: a.causal,
             scale: a.scale,
-            q: operand(&a.q)?,
-            k: operand(&a.k)?,
-            v: operand(&a.v)?,
-            masks: a.masks.iter().map(operand).collect::<Result<_>>()?,
+            q: operand(&a.q, a.n, a.d)?,
+            k: operand(&a.k, a.m, a.d)?,
+            v: operand(&a.v, a.m, a.e)?,
+            masks: a.masks.iter().map(|mask| operand(mask, a.n, a.m)).collect::<Result<_>>()?,
             work,
             kernels: Kernels::pick(level),
             soften: soften::<Here>(level),
@@ -205,6 +207,9 @@ impl Attend {
     }
 
     /// Lays out a matrix of `count` rows (of a right operand, columns), of which `steps` says how far they lie apart, and the elements of the sum.
+    ///
+    /// # Safety
+    /// The elements are there, and where rows are neighbours so is a vector after each; `to` has the words of so many panels.
     unsafe fn lay(&self, left: bool, (from, steps): (*const f32, [isize; 2]), [count, k]: [usize; 2], to: *mut f32) {
         let width = if left { self.kernels.padded } else { self.kernels.wide };
         let [across, along] = steps;
@@ -216,6 +221,9 @@ impl Attend {
     }
 
     /// The product of panels, sizes `[m, n, k]`, to rows of `row` elements. The right one's were laid out for sums of `laid`, of which the first are used.
+    ///
+    /// # Safety
+    /// The panels were laid out for at least these sizes, and `to` has `m` rows of `n` elements that nobody else uses.
     unsafe fn multiply(&self, [m, n, k]: [usize; 3], [left, right]: [*mut f32; 2], laid: usize, (to, row): (*mut f32, usize), more: bool) {
         let Kernels { tall, wide, .. } = self.kernels;
         let (left, right) = (left.cast_const(), right.cast_const());
@@ -226,17 +234,24 @@ impl Attend {
     }
 
     /// Lays out the queries `rows`, scaled.
+    ///
+    /// # Safety
+    /// The rows are the matrix', `to` has the words of their panels.
     unsafe fn lay_queries(&self, z: usize, rows: &Range<usize>, to: *mut f32) {
         let Steps { row, column } = self.q.steps;
         // SAFETY: the caller has the room for the panels.
         unsafe {
             self.lay(true, (self.q.at(z, rows.start, 0), [row, column]), [rows.len(), self.d], to);
+            // Words that no row has are left from whatever was there before, and a float like any other.
             let words = self.kernels.words(true, rows.len()) * self.d;
             std::slice::from_raw_parts_mut(to, words).iter_mut().for_each(|x| *x *= self.scale);
         }
     }
 
     /// The scores of a block, row by row, minus infinity where a key is closed; from panels of queries and keys.
+    ///
+    /// # Safety
+    /// Rows and columns are the matrix', the panels are laid out, `to` has a word for each score.
     unsafe fn scores(&self, z: usize, rows: &Range<usize>, columns: &Range<usize>, panels: [*mut f32; 2], to: *mut f32) {
         let width = columns.len();
         // SAFETY: operands were found inside of their buffers, `to` holds a block.
@@ -260,6 +275,10 @@ impl Attend {
         }
     }
 
+    /// The results of some queries of matrix `z`.
+    ///
+    /// # Safety
+    /// As for [`Attend::run`].
     unsafe fn forward(&self, z: usize, queries: &Range<usize>, (out, lse): (Option<*mut f32>, Option<*mut f32>), space: *mut f32) {
         let (n, m, d, e) = (self.n, self.m, self.d, self.e);
         let [block, weights, keys, values, states, scaled] = rooms(&self.rooms(), space);
@@ -329,6 +348,10 @@ impl Attend {
         }
     }
 
+    /// The gradients that a piece makes of matrix `z`: no other piece writes these rows.
+    ///
+    /// # Safety
+    /// As for [`Attend::run`].
     unsafe fn backward(&self, z: usize, piece: &Piece, space: *mut f32) {
         let Work::Backward { g, lse, delta, dq, dk, dv } = &self.work else { return };
         let (n, m, d, e) = (self.n, self.m, self.d, self.e);
@@ -400,6 +423,7 @@ impl Attend {
 
 /// Where each room begins.
 fn rooms<const N: usize>(words: &[usize], space: *mut f32) -> [*mut f32; N] {
+    debug_assert_eq!(words.len(), N);
     let mut next = space;
     std::array::from_fn(|i| {
         let here = next;

@@ -248,6 +248,34 @@ mod tests {
         }
     }
 
+    /// A number that threads write without further ado, each its own.
+    struct Plain(UnsafeCell<usize>);
+
+    // SAFETY: the pieces of a job are done once each, and between jobs only the leader looks.
+    unsafe impl Sync for Plain {}
+
+    /// What orders jobs orders all memory: nothing here is atomic, which is for ThreadSanitizer to look at.
+    #[test]
+    fn what_pieces_write_is_there_when_all_are_done() {
+        in_pool(4, || {
+            let crew = Crew::new();
+            let numbers: Vec<Plain> = (0..64).map(|_| Plain(UnsafeCell::new(0))).collect();
+            let rounds = 300;
+            for round in 0..rounds {
+                // SAFETY: see `Plain`; a piece of the second job reads what another thread wrote in the first.
+                crew.each(64, &|piece, _| unsafe { *numbers[piece].0.get() += piece + round }).unwrap();
+                // SAFETY: as above.
+                crew.each(32, &|piece, _| unsafe { *numbers[piece].0.get() += *numbers[63 - piece].0.get() }).unwrap();
+                // SAFETY: as above.
+                crew.each(32, &|piece, _| unsafe { *numbers[piece].0.get() -= *numbers[63 - piece].0.get() }).unwrap();
+            }
+            for (piece, number) in numbers.iter().enumerate() {
+                // SAFETY: as above.
+                assert_eq!(unsafe { *number.0.get() }, rounds * piece + rounds * (rounds - 1) / 2, "piece {piece}");
+            }
+        });
+    }
+
     #[test]
     fn helpers_come_and_go_between_jobs() {
         in_pool(3, || {

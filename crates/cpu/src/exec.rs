@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use noyau_compile::Limits;
-use noyau_compile::plan::{Body, BufferId, BufferKind, Kernel, KernelKind, Plan};
+use noyau_compile::plan::{Body, BufferId, BufferKind, Kernel, KernelKind, Loop, Matmul, Plan};
 use noyau_tensor::{Array, DType, Error, Result, State};
 
 use crate::attention::Attend;
@@ -171,6 +171,11 @@ impl Cpu {
                     return Err(Error::Internal(format!("{}: buffers {} and {} share memory", kernel.name, written.0, other.0)));
                 }
             }
+        }
+        // And by one number, so that a body knows what it changes.
+        let twice = |body: &Body| writes.iter().any(|written| body.operands.iter().filter(|id| *id == written).count() > 1);
+        if matches!(&kernel.kind, KernelKind::Loop(Loop { body, .. }) | KernelKind::Matmul(Matmul { body, .. }) if twice(body)) {
+            return Err(Error::Internal(format!("{}: a result has two numbers among the operands", kernel.name)));
         }
         let work = match &kernel.kind {
             KernelKind::Loop(l) => {

@@ -7,7 +7,7 @@ use std::ops::Range;
 use noyau_compile::plan::{self, Instr};
 use noyau_tensor::{Error, Result};
 
-use crate::pack::inside;
+use crate::pack::{inside, of_size};
 use crate::simd::Level;
 use crate::sliding::{Ready, Sliding};
 use crate::strided::{Part, Strided};
@@ -96,6 +96,9 @@ impl Product {
     ) -> Result<Product> {
         let (m, n, k) = (matmul.m, matmul.n, matmul.k);
         let batch: usize = matmul.batch.iter().product();
+        // All places that loops come to are those of these sizes.
+        of_size(&matmul.a, m, k)?;
+        of_size(&matmul.b, k, n)?;
         let direct = direct(matmul).filter(|_| operands.len() == 1);
         let (by, pieces) = match Sliding::new(matmul, level) {
             Some((sliding, pieces)) => {

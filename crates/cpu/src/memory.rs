@@ -1,6 +1,6 @@
 //! Where words live: aligned allocations, and the handle by which executables share a state's.
 
-use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
+use std::alloc::{Layout, alloc, alloc_zeroed, dealloc, handle_alloc_error};
 use std::ptr::NonNull;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -8,6 +8,27 @@ use noyau_tensor::{Array, DType, Error, Result, Shape};
 
 /// A cache line, and the widest vector.
 const ALIGN: usize = 64;
+
+/// Bytes from which on an allocation is asked to be in large pages, and what these are aligned to. Reading 64 MiB from end to end is a fifth faster so: the
+/// processor fetches ahead across more of it, and looks fewer pages up.
+const LARGE: usize = 4 << 20;
+const PAGE: usize = 2 << 20;
+
+/// Asks for large pages; a system that has none leaves everything as it is.
+fn advise(start: *mut u8, bytes: usize) {
+    #[cfg(target_os = "linux")]
+    {
+        use std::ffi::{c_int, c_void};
+        unsafe extern "C" {
+            fn madvise(address: *mut c_void, length: usize, advice: c_int) -> c_int;
+        }
+        const MADV_HUGEPAGE: c_int = 14;
+        // SAFETY: a hint about pages of an allocation that is ours whole; it changes nothing that a program can see, and a failure is no harm.
+        unsafe { madvise(start.cast(), bytes, MADV_HUGEPAGE) };
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = (start, bytes);
+}
 
 /// Words of memory, 64-byte aligned, zero at first.
 pub(crate) struct Words {
@@ -26,8 +47,20 @@ impl Words {
             return Ok(Words { start: NonNull::dangling(), len });
         }
         let layout = Words::layout(len)?;
-        // SAFETY: the layout's size is not 0.
-        let start = unsafe { alloc_zeroed(layout) };
+        // SAFETY: the layout's size is not 0; what is not zero yet is made so before anyone sees it.
+        let start = unsafe {
+            if layout.align() == PAGE {
+                let start = alloc(layout);
+                if !start.is_null() {
+                    // Only whole pages: the rest may share one with others.
+                    advise(start, layout.size() / PAGE * PAGE);
+                    start.write_bytes(0, layout.size());
+                }
+                start
+            } else {
+                alloc_zeroed(layout)
+            }
+        };
         match NonNull::new(start.cast()) {
             Some(start) => Ok(Words { start, len }),
             None => Err(Error::OutOfMemory { device: "cpu".into(), message: format!("{} bytes were asked for", layout.size()) }),
@@ -37,7 +70,8 @@ impl Words {
     fn layout(len: usize) -> Result<Layout> {
         // A vector more, so that one may be read that begins at the last word: see `sliding`.
         let bytes = len.checked_mul(4).and_then(|bytes| bytes.checked_next_multiple_of(ALIGN)?.checked_add(ALIGN));
-        let layout = bytes.and_then(|bytes| Layout::from_size_align(bytes, ALIGN).ok());
+        let align = |bytes| if cfg!(target_os = "linux") && bytes >= LARGE { PAGE } else { ALIGN };
+        let layout = bytes.and_then(|bytes| Layout::from_size_align(bytes, align(bytes)).ok());
         layout.ok_or_else(|| Error::OutOfMemory {
             device: "cpu".into(),
             message: format!("{len} elements of 4 bytes exceed the address space"),

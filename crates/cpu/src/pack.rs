@@ -182,6 +182,18 @@ pub(crate) fn inside(matrix: &Matrix, limit: usize) -> Result<()> {
     }
 }
 
+/// Fails when a matrix is not one of `rows` by `columns`; a direction without digits is the same everywhere, however long it is.
+pub(crate) fn of_size(matrix: &Matrix, rows: usize, columns: usize) -> Result<()> {
+    let has = |digits: &[Digit], size: usize| {
+        let all = digits.iter().try_fold(1usize, |all, digit| all.checked_mul(digit.size));
+        digits.is_empty() || all == Some(size)
+    };
+    if has(&matrix.rows, rows) && has(&matrix.columns, columns) {
+        return Ok(());
+    }
+    Err(Error::Internal(format!("{matrix} is not a matrix of {rows} by {columns}")))
+}
+
 /// An operand: where it is, or how it is brought together.
 pub(crate) enum Operand {
     /// Each matrix of the batch begins at a place of its own.

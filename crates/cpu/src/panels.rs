@@ -135,6 +135,7 @@ mod x86 {
 /// The panels are there, words beyond the last column up to a whole vector can be read, and there is room for the result.
 #[inline(always)]
 unsafe fn multiply<V: Lanes, const TALL: usize, const WIDE: usize, const PADDED: usize>(block: &Block) {
+    debug_assert!(block.m <= block.panels * TALL && TALL <= PADDED);
     let mut j = 0;
     while j < block.n {
         let cols = (block.n - j).min(WIDE * LANES);
@@ -239,6 +240,7 @@ impl Tile {
 #[inline(always)]
 unsafe fn lay_out(lay: &Lay, square: impl Fn(*const f32, &[isize; SIDE], *mut f32, usize)) {
     let &Lay { from, across, along, count, k, to, width } = lay;
+    debug_assert!(count <= width && width.is_multiple_of(SIDE));
     // SAFETY: the caller's promise.
     let one = |x: usize, l: usize| unsafe { *to.add(l * width + x) = *from.offset(x as isize * across + l as isize * along) };
     if across == 1 {

@@ -30,7 +30,8 @@ impl ScatterAdd {
         target: (*mut u32, usize),
     ) -> Result<ScatterAdd> {
         let &plan::Scatter { before, count, size, after, .. } = scatter;
-        if source.1 != before * count * after || index.1 != source.1 || target.1 != before * size * after {
+        let elements = |along: usize| before.checked_mul(along).and_then(|all| all.checked_mul(after));
+        if elements(count) != Some(source.1) || index.1 != source.1 || elements(size) != Some(target.1) {
             return Err(Error::Internal("a scatter's buffers are not of its sizes".into()));
         }
         let work = (count + size).max(1);
@@ -53,19 +54,20 @@ impl ScatterAdd {
     /// # Safety
     /// The buffers are alive, nobody writes what is read or uses the piece of the target.
     pub(crate) unsafe fn run(&self, (before, columns): &(Range<usize>, Range<usize>)) {
+        debug_assert!(before.end <= self.before && columns.end <= self.after);
         for b in before.clone() {
             for i in 0..self.size {
-                // SAFETY: inside of the target.
+                // SAFETY: inside of the target, whose size was found to be that of the scatter; the piece's columns are no other piece's.
                 unsafe { std::slice::from_raw_parts_mut(self.target.add((b * self.size + i) * self.after + columns.start), columns.len()) }
                     .fill(0.0);
             }
             for i in 0..self.count {
                 let from = (b * self.count + i) * self.after;
                 for c in columns.clone() {
-                    // SAFETY: inside of the index and the source.
+                    // SAFETY: inside of the index and the source, whose sizes were found to be those of the scatter.
                     let (to, x) = unsafe { (*self.index.add(from + c) as usize, *self.source.add(from + c)) };
                     if to < self.size {
-                        // SAFETY: inside of the target.
+                        // SAFETY: inside of the target, as the place was just found to be, in the piece's own columns.
                         unsafe { *self.target.add((b * self.size + to) * self.after + c) += x };
                     }
                 }

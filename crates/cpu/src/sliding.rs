@@ -242,6 +242,7 @@ impl Sliding {
         scratch: *mut f32,
         ready: &mut Ready,
     ) {
+        debug_assert!(cols.end <= self.windows.taps.len() || matches!(self.sum, Sum::Taps { .. }));
         let (a, b) = (a.wrapping_offset(self.batch[0][t]), b.wrapping_offset(self.batch[1][t]));
         match &self.sum {
             Sum::Taps { rows, taps, sweep } => {

@@ -78,6 +78,7 @@ impl Lanes for [f32; LANES] {
     fn zero() -> Self {
         [0.0; LANES]
     }
+    #[cfg(not(all(target_arch = "wasm32", target_feature = "simd128")))]
     #[inline(always)]
     unsafe fn add_product(mut self, x: f32, b: *const f32) -> Self {
         for (i, sum) in self.iter_mut().enumerate() {
@@ -85,6 +86,21 @@ impl Lanes for [f32; LANES] {
             *sum += x * unsafe { *b.add(i) };
         }
         self
+    }
+    // Vectors by name: loops over the array become vectors too, but go through memory at each step.
+    #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+    #[inline(always)]
+    unsafe fn add_product(self, x: f32, b: *const f32) -> Self {
+        use std::arch::wasm32::{f32x4_add, f32x4_mul, f32x4_splat, v128, v128_load};
+        let x = f32x4_splat(x);
+        // SAFETY: both are 16 floats.
+        let mut sums: [v128; LANES / 4] = unsafe { std::mem::transmute(self) };
+        for (i, sum) in sums.iter_mut().enumerate() {
+            // SAFETY: the caller's promise.
+            *sum = f32x4_add(*sum, f32x4_mul(x, unsafe { v128_load(b.add(4 * i).cast()) }));
+        }
+        // SAFETY: both are 16 floats.
+        unsafe { std::mem::transmute(sums) }
     }
     #[inline(always)]
     fn to_array(self) -> [f32; LANES] {

@@ -207,6 +207,7 @@ unsafe fn tap_rows<V: Lanes, const R: usize, const WIDE: usize>(work: &OverTaps,
 #[inline(always)]
 unsafe fn tap_tile<V: Lanes, const R: usize, const N: usize>(work: &OverTaps, i: usize, j: usize, weights: *const f32) {
     let from = work.from.wrapping_add(j * LANES);
+    debug_assert!(j + N <= work.vectors);
     let mut sums = [[V::zero(); N]; R];
     let mut weights = weights;
     for &tap in work.taps {
@@ -280,6 +281,7 @@ unsafe fn position_rows<V: Lanes, const R: usize, const WIDE: usize>(work: &Over
 /// As for [`over_positions`].
 #[inline(always)]
 unsafe fn position_tile<V: Lanes, const R: usize, const N: usize>(work: &OverPositions, i: usize, j: usize) {
+    debug_assert!((j + N) * LANES <= work.width && i < work.taps.len());
     // Where there are fewer taps, the last one is computed several times.
     let mut taps = [0; R];
     for (r, tap) in taps.iter_mut().enumerate() {
@@ -348,6 +350,7 @@ pub(crate) unsafe fn square(from: *const f32, rows: &[isize; SIDE], to: *mut f32
 /// column to column.
 #[inline(always)]
 unsafe fn turn(work: &Turn, square: impl Fn(*const f32, &[isize; SIDE], *mut f32, usize)) {
+    debug_assert!(work.rows.len() <= work.width && work.columns.is_none_or(|columns| work.count <= columns.len()));
     let mut c = 0;
     while c < work.count {
         let whole = work.columns.is_none() && c + SIDE <= work.count;

@@ -15,6 +15,9 @@ versions!(soften<O: Only>, soften_row, (row: *mut f32, len: usize, state: *mut f
 versions!(slopes<O: Only>, slope_row, (scores: *mut f32, toward: *mut f32, len: usize, numbers: [f32; 3]));
 
 /// A row of scores becomes exponentials below the greatest so far. `state`: that, the sum of the exponentials, and by how much what was before is scaled.
+///
+/// # Safety
+/// There are `len` scores and three numbers of state, apart from each other, that nobody else uses.
 #[inline(always)]
 unsafe fn soften_row<O: Only, const FMA: bool>(row: *mut f32, len: usize, state: *mut f32) {
     // SAFETY: the caller has so many scores, and three numbers of state.
@@ -58,6 +61,9 @@ unsafe fn soften_row<O: Only, const FMA: bool>(row: *mut f32, len: usize, state:
 
 /// A row of scores becomes weights, and of gradients by weights the gradients by scores times the scale. `numbers`: the logarithm of the row's sum, the sum of
 /// result times gradient, the scale.
+///
+/// # Safety
+/// There are `len` numbers of both, apart from each other, that nobody else uses.
 #[inline(always)]
 unsafe fn slope_row<O: Only, const FMA: bool>(scores: *mut f32, toward: *mut f32, len: usize, [sum, delta, scale]: [f32; 3]) {
     // SAFETY: the caller has so many of each.

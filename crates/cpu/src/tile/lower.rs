@@ -4,7 +4,7 @@ use noyau_tensor::Result;
 
 use super::access::Form;
 use super::body::{Code, Kind, Node, Nodes, Of, Request, Sink};
-use super::program::{Ahead, Pass, Program};
+use super::program::{Ahead, BUSY, Pass, Program};
 use super::reduce::{Part, reduce_run};
 use super::shuffle::Shuffle;
 use super::step::{Extra, NO_OPERAND, Operand, Operands, Run, Step, Target};
@@ -18,6 +18,8 @@ const HIGH: usize = 1024;
 const STREAMED: usize = if cfg!(test) { 300 } else { 1 << 22 };
 /// Operands of at least so many elements are not in the first caches.
 const DISTANT: usize = if cfg!(test) { 100 } else { 1 << 15 };
+/// Operands of at least so many elements are not in the second cache.
+const FAR: usize = if cfg!(test) { 100 } else { 1 << 18 };
 /// Rows of at most so many elements are kept in cache whole where they are gone through more than once.
 const WHOLE: usize = 8192;
 /// Columns of at most so many elements are in cache whole, and many of them side by side.
@@ -227,6 +229,13 @@ impl<'a> Emit<'a> {
         }
     }
 
+    /// Whether the node is read where it lies in memory that is far, by a program that does little more: a longer one has it fetched by tiles.
+    fn far(&self, node: usize) -> bool {
+        let Code::Load { operand, .. } = self.nodes.nodes[node].code else { return false };
+        let far = self.request.limits.get(operand).is_some_and(|&len| len >= FAR);
+        far && self.points(node) && self.nodes.nodes.len() < BUSY
+    }
+
     fn words(&self, form: Form) -> usize {
         let (lines, cols) = self.block;
         match (form.line, form.col) {
@@ -330,6 +339,7 @@ impl<'a> Emit<'a> {
             Code::Reduce(op, dtype, of) => {
                 let part = match (self.kind, of) {
                     (Kind::Lines, _) => Part::Lines,
+                    (_, Of::Values) if self.far(n.args[0]) => Part::FarCols,
                     (_, Of::Values) => Part::Cols,
                     (_, Of::Products) => Part::ColsOfProducts,
                     (_, Of::Squares) => Part::ColsOfSquares,
@@ -451,6 +461,7 @@ impl<'a> Emit<'a> {
                     |part: Part| reduce_run(op, dtype, &part, self.request.level),
                     match (self.kind, of) {
                         (Kind::Lines, _) => Part::AddLines,
+                        (_, Of::Values) if self.far(nodes.nodes[r].args[0]) => Part::FarAddCols,
                         (_, Of::Values) => Part::AddCols,
                         (_, Of::Products) => Part::AddColsOfProducts,
                         (_, Of::Squares) => Part::AddColsOfSquares,

@@ -1,14 +1,17 @@
 //! Elementwise bodies, run a cache-sized tile at a time.
 //!
 //! A kernel's space is split into two directions, lines and columns. A tile is a rectangle of both that fits the first cache; each
-//! instruction is one loop over it ([`step`], with the functions in [`ops`]; [`pair`] makes one of two, [`norm`] of a whole normalisation), between words that lie where
-//! they lay (contiguous loads) or in scratch memory ([`transfer`], with [`shuffle`] for what is near each other). A reduction combines a
-//! tile's columns or its lines ([`reduce`]), whichever leaves neighbours in memory side by side. `access` knows where elements are,
-//! [`lower`] prepares the steps once, [`program`] goes through the tiles.
+//! instruction is one loop over it ([`step`], with the functions in [`ops`]), between words that lie where they lay (contiguous loads) or
+//! in scratch memory ([`transfer`], with [`shuffle`] for what is near each other). Some instructions become one ([`merge`]: [`pair`] makes
+//! one of two, [`norm`] one of a whole normalisation). A reduction combines a tile's columns or its lines ([`reduce`], with the sums in
+//! [`fold`]), whichever leaves neighbours in memory side by side. `access` knows where elements are, [`lower`] prepares the steps once,
+//! [`program`] goes through the tiles.
 
 pub(crate) mod access;
 mod body;
+mod fold;
 mod lower;
+mod merge;
 mod norm;
 mod ops;
 mod pair;

@@ -260,7 +260,7 @@ impl Program {
 }
 
 /// Fewer steps than this leave memory no time of its own: the processor's prefetching does as well.
-const BUSY: usize = 5;
+pub(crate) const BUSY: usize = 5;
 
 /// Words of a cache line.
 const LINE: usize = 16;

@@ -158,6 +158,7 @@ mod x86 {
                 break;
             }
             let count = shuffle.count.min(n - i);
+            debug_assert!(count <= 16 && REACH <= 32);
             let first = place + block.base as isize;
             if usize::try_from(first).is_ok_and(|first| first + REACH <= limit) {
                 // The neighbours are inside of the buffer.
