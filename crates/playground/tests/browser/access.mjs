@@ -59,7 +59,7 @@ describe("the page by keyboard", () => {
     await page.locator("#tab-play").focus();
     await page.keyboard.press("ArrowRight");
     assert.equal(await focus(), "tab-lab");
-    assert.equal(await page.locator("#lab").isVisible(), true);
+    await page.locator("#lab").waitFor();
     await page.keyboard.press("ArrowLeft");
     await page.locator('#bar [data-control="step"]').focus();
     await page.keyboard.press("Enter");

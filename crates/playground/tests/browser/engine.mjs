@@ -42,6 +42,8 @@ for (const device of ["cpu", "gpu"]) {
     test("the same seed gives the same curve in any slices, another seed another one", async () => {
       const curve = async (playground, { slices }) => {
         for (const steps of slices) await playground.run(steps);
+        // On a GPU what was recorded is read with the figures.
+        await playground.figures();
         return [...playground.curve()];
       };
       const [whole, sliced, other] = [await on(curve, { slices: [600] }), await on(curve, { slices: [1, 99, 37, 463] }), await on(curve, { slices: [600], address: "seed=8" })];
@@ -57,11 +59,13 @@ for (const device of ["cpu", "gpu"]) {
         await playground.run(80);
         await playground.set("rate", "0.1");
         await playground.run(100);
+        await playground.figures();
         return [playground.address(), await json("weights"), [...playground.curve()], [...(await playground.maps(12))]];
       });
       const again = await on(
         async (playground, _, json) => {
-          while (playground.step() < playground.target()) await playground.run(70);
+          while (playground.step() < playground.target()) await playground.run(Math.min(70, playground.target() - playground.step()));
+          await playground.figures();
           return [playground.address(), await json("weights"), [...playground.curve()], [...(await playground.maps(12))]];
         },
         { address: address[0] },
