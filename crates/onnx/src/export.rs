@@ -15,8 +15,10 @@ mod places;
 mod trace;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+#[cfg(not(target_arch = "wasm32"))]
 use std::path::Path;
 
+#[cfg(not(target_arch = "wasm32"))]
 use noyau_formats::write_atomically;
 use noyau_nn::{Mode, Module};
 use noyau_tensor::{DType, Error, Op, Result, Shape, Tensor};

@@ -1,6 +1,6 @@
 //! Element by element: arithmetic, comparisons, activations.
 
-use noyau_tensor::{DType, Shape, Tensor};
+use noyau_tensor::{DType, Scalar, Shape, Tensor};
 
 use super::Function;
 use crate::import::call::{Call, Made, axis, like, one};
@@ -52,7 +52,7 @@ pub(super) const TABLE: &[(&str, Function)] = &[
     ("Mean", |c| Ok(vec![(c_sum(c)? / c.count() as f32).into()])),
     ("Min", |c| many(c, |a, b| a.minimum(b))),
     ("Mish", |c| one(c.float(0)?.mish())),
-    ("Mod", |c| if c.flag("fmod", false) { binary(c, |a, b| a.fmod(b)) } else { binary(c, |a, b| a.remainder(b)) }),
+    ("Mod", modulo),
     ("Mul", |c| binary(c, |a, b| a * b)),
     ("Neg", |c| one(-c.tensor(0)?)),
     ("Not", |c| one(c.tensor(0)?.logical_not())),
@@ -137,6 +137,17 @@ fn selu(call: &Call) -> Made {
 fn gelu(call: &Call) -> Made {
     let x = call.float(0)?;
     one(if call.text("approximate", "none") == "tanh" { noyau_nn::activation::gelu_tanh(&x) } else { noyau_nn::activation::gelu(&x) })
+}
+
+/// Of 2^32, as numbers without sign are written: what i32 does not hold then is its largest value.
+fn modulo(call: &Call) -> Made {
+    let fmod = call.flag("fmod", false);
+    let words = call.run.known(call.value(1)?)?.is_some_and(|k| k.data.len() == 1 && k.to_f64() == [4_294_967_296.0]);
+    if words && !fmod && call.tensor(0)?.dtype() == DType::I32 {
+        let x = call.tensor(0)?;
+        return one(x.lt(0).where_(Tensor::full(x.shape(), Scalar::Int(i32::MAX)), &x));
+    }
+    if fmod { binary(call, |a, b| a.fmod(b)) } else { binary(call, |a, b| a.remainder(b)) }
 }
 
 fn leaky_relu(call: &Call) -> Made {
