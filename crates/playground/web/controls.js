@@ -115,7 +115,9 @@ export function mountBar(app, box) {
     state.speed = SPEEDS[at] ? at : USUAL_SPEED;
     speed.value = String(state.speed);
     device.value = app.view("device") || "auto";
-    deviceName.textContent = state.device;
+    // Browsers often keep an adapter's name to themselves.
+    const name = state.device.replace(/\(webgpu\)/i, "").trim();
+    deviceName.textContent = state.deviceKind === "gpu" ? ["WebGPU", name].filter(Boolean).join(" · ") : state.device;
   });
   app.on("restoring", (state) => {
     const going = typeof state.restoring === "number";

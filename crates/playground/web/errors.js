@@ -22,9 +22,14 @@ const FRENCH = [
   [/Training goes on on the CPU\./, "L’entraînement continue sur le CPU."],
 ];
 
+/** The library speaks of drivers and options of programs, which a browser has not. */
+const HERE = [
+  [/device gpu: not found; no driver shows a GPU; use --device cpu/, { en: "This browser offers no WebGPU", fr: "Ce navigateur n’offre pas WebGPU" }],
+];
+
 /** What an error says to people, in a language. */
 export function words(error, language) {
-  const text = String(error?.message ?? error);
+  const text = HERE.reduce((all, [pattern, said]) => all.replace(pattern, said[language] ?? said.en), String(error?.message ?? error));
   if (language !== "fr") return text;
   return FRENCH.reduce((all, [pattern, french]) => all.replace(pattern, french), text);
 }

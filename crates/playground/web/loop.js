@@ -1,12 +1,12 @@
 // Training in slices of a frame. A frame does some steps and one reading (maps, weights or figures, in turn), in less than the 16 ms that a frame has.
 
-/** How fast training runs: steps of one frame, from the steps of an epoch; null: as many as fit. `every`: only each so many frames. */
+/** How fast training runs: steps of one frame, from the steps of an epoch. `every`: only so many milliseconds after the last. */
 export const SPEEDS = [
-  { key: "speedSlow", steps: () => 1, every: 6 },
-  { key: "speedSteps", steps: () => 1, every: 1 },
-  { key: "speedEpoch", steps: (epoch) => epoch, every: 1 },
-  { key: "speedEpochs", steps: (epoch) => 10 * epoch, every: 1 },
-  { key: "speedMost", steps: () => Infinity, every: 1 },
+  { key: "speedSlow", steps: () => 1, every: 95 },
+  { key: "speedSteps", steps: () => 1, every: 0 },
+  { key: "speedEpoch", steps: (epoch) => epoch, every: 0 },
+  { key: "speedEpochs", steps: (epoch) => 10 * epoch, every: 0 },
+  { key: "speedMost", steps: () => Infinity, every: 0 },
 ];
 export const USUAL_SPEED = 2;
 
@@ -20,6 +20,7 @@ export class Loop {
   #allowed = TURNS.map(() => 25);
   #cost = 0.1;
   #frame = 0;
+  #last = 0;
   #busy = false;
   #timed = { at: 0, step: 0 };
   #said = 0;
@@ -116,9 +117,10 @@ export class Loop {
   async #slice(token) {
     if (this.#busy) return;
     const { app, state } = this.#both();
-    this.#frame += 1;
     const speed = SPEEDS[state.speed ?? USUAL_SPEED];
-    if (this.#frame % speed.every !== 0) return;
+    if (performance.now() - this.#last < speed.every) return;
+    this.#last = performance.now();
+    this.#frame += 1;
     this.#busy = true;
     const turn = this.#frame % TURNS.length;
     const begun = performance.now();
@@ -143,6 +145,7 @@ export class Loop {
       if (this.#playing === token) app.emit("step");
       if (performance.now() - this.#said > 5000) this.#tell();
       if (!go && this.#playing === token) {
+        await app.readFigures();
         this.pause();
         app.say(app.texts("stopped", { step: app.number(state.step), loss: app.number(state.figures?.testLoss ?? NaN) }), "note");
       }
