@@ -33,6 +33,14 @@ impl Kind {
             Kind::Cnn => 16,
         }
     }
+
+    /// Images of a test that are done at a time: about the work of a step.
+    pub(super) fn chunk(self) -> usize {
+        match self {
+            Kind::Mlp => 100,
+            Kind::Cnn => 50,
+        }
+    }
 }
 
 impl FromStr for Kind {

@@ -10,8 +10,6 @@ use noyau_train::{CompiledStep, Device, Session, Spec, Step};
 use super::network::Network;
 use super::{CLASSES, Images, Kind, PIXELS, Reading, Stage};
 
-/// Images of a test that are done at a time: about the work of a step.
-const CHUNK: usize = 100;
 const RATE: f64 = 0.005;
 
 /// How good the network was after so many steps.
@@ -60,11 +58,11 @@ impl Digits {
         let session = Session::with_seed(device, seed);
         let network = Network::new(kind);
         let (train, test) = (&images.train, &images.test);
-        let (batch, batches) = (kind.batch(), train.len() / kind.batch());
-        let chunks = test.len() / CHUNK;
+        let (batch, chunk) = (kind.batch(), kind.chunk());
+        let (batches, chunks) = (train.len() / batch, test.len() / chunk);
         if batches == 0 || chunks == 0 {
             let message =
-                format!("{} images to train on and {} to test on: at least {batch} and {CHUNK} are needed", train.len(), test.len());
+                format!("{} images to train on and {} to test on: at least {batch} and {chunk} are needed", train.len(), test.len());
             return Err(Error::argument("images", message));
         }
         let stored = |name: &str, half: &super::Half| -> Result<(Param, Param)> {
@@ -96,18 +94,18 @@ impl Digits {
             .await?;
 
         let (pixels, labels) = stored("test", test)?;
-        let chunk = Param::from_array("chunk", Array::scalar(0u32));
-        let taken = Param::from_array("taken", Array::new([chunks, CHUNK], &vec![0u32; chunks * CHUNK])?);
+        let place = Param::from_array("chunk", Array::scalar(0u32));
+        let taken = Param::from_array("taken", Array::new([chunks, chunk], &vec![0u32; chunks * chunk])?);
         let testing = session
             .compile_async([], |[]| {
-                let places = chunk.tensor() * CHUNK as u32 + Tensor::arange(CHUNK).to(DType::U32);
+                let places = place.tensor() * chunk as u32 + Tensor::arange(chunk).to(DType::U32);
                 let (x, y) = (pixels.index_select(0, &places), labels.index_select(0, &places));
                 let (scores, _) = network.forward(&x, &Mode::eval());
-                let here = Tensor::arange(chunks).to(DType::U32).eq(chunk.tensor()).reshape([chunks, 1]);
-                let next = here.where_(&scores.argmax(1).to(DType::U32).reshape([1, CHUNK]), taken.tensor());
-                let after = &chunk + 1u32;
+                let here = Tensor::arange(chunks).to(DType::U32).eq(place.tensor()).reshape([chunks, 1]);
+                let next = here.where_(&scores.argmax(1).to(DType::U32).reshape([1, chunk]), taken.tensor());
+                let after = &place + 1u32;
                 let again = after.eq(chunks as u32).where_(after.zeros_like(), &after);
-                Step::returns(&cross_entropy(&scores, &y)).updates([(taken.clone(), next), (chunk.clone(), again)])
+                Step::returns(&cross_entropy(&scores, &y)).updates([(taken.clone(), next), (place.clone(), again)])
             })
             .await?;
         let reading = session
@@ -238,7 +236,7 @@ impl Digits {
     }
 
     async fn test(&mut self, done: usize, most: usize) -> Result<usize> {
-        let chunks = self.images.test.len() / CHUNK;
+        let chunks = self.images.test.len() / self.kind.chunk();
         let count = most.min(chunks - done);
         self.testing.launch_many_async(count).await?;
         self.tested = Some(done + count);
