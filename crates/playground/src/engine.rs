@@ -475,8 +475,13 @@ async fn chosen(name: &str) -> Result<(Device, Option<String>)> {
     }
 }
 
+/// What the visitor is told when the CPU has to do it.
 fn goes_on(error: &Error) -> String {
-    format!("{error}. Training goes on on the CPU.")
+    match error {
+        // What the library advises is for command lines.
+        Error::Device { .. } => "There is no GPU here that can be used. Training goes on on the CPU.".into(),
+        _ => format!("{error}. Training goes on on the CPU."),
+    }
 }
 
 /// Whether another device may do what this one could not.

@@ -8,6 +8,18 @@ use crate::{Engine, answer, speed as timed};
 
 type Result<T> = std::result::Result<T, JsError>;
 
+#[wasm_bindgen]
+extern "C" {
+    #[wasm_bindgen(js_namespace = console, js_name = error)]
+    fn log(message: &str);
+}
+
+/// A panic, which would be a defect, tells the console what it was before it stops the program.
+#[wasm_bindgen(start)]
+pub fn start() {
+    std::panic::set_hook(Box::new(|panic| log(&panic.to_string())));
+}
+
 /// As the page shows it.
 fn told(error: Error) -> JsError {
     JsError::new(&error.to_string())

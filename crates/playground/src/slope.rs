@@ -52,7 +52,12 @@ impl Engine {
 impl Slope {
     /// As the page has it.
     pub fn json(&self) -> Value {
-        let numerical: Vec<Value> = self.numerical.iter().map(|(h, slope)| json!({"h": h, "slope": slope})).collect();
+        let numerical: Vec<Value> = self.numerical.iter().map(|(h, slope)| json!({"h": as_written(*h), "slope": slope})).collect();
         json!({"value": self.value, "backpropagated": self.backpropagated, "numerical": numerical, "curve": self.curve})
     }
+}
+
+/// A number with the digits that it is written with, and not those of its nearest f32.
+fn as_written(value: f32) -> f64 {
+    value.to_string().parse().unwrap_or(value.into())
 }

@@ -49,6 +49,48 @@ fn a_good_network_learns_the_spiral() {
 }
 
 #[test]
+fn three_classes_are_told_apart() {
+    for (address, least) in [
+        ("data=gaussians&classes=5&loss=cross-entropy&rate=0.1&seed=1", 0.95),
+        ("data=spiral&classes=3&features=x1,x2,sinx1,sinx2&layers=8tanh,8tanh&optimizer=adam&rate=0.01&loss=cross-entropy", 0.95),
+        ("data=gaussians&classes=4&rate=0.1", 0.95),
+    ] {
+        let mut engine = open(address);
+        run(&mut engine, 10_000);
+        let figures = block_on(engine.figures()).unwrap();
+        assert!(figures.accuracy.unwrap()[1] > least, "{address}: {figures:?}");
+    }
+}
+
+#[test]
+fn the_page_is_told_all_choices() {
+    let mut engine = open("data=plane&lang=fr&stop=0.01&layers=3relu&penalty=l1");
+    run(&mut engine, 5);
+    let setup = crate::answer::setup(&engine);
+    let told = [
+        &setup["data"],
+        &setup["problem"],
+        &setup["outputKind"],
+        &setup["view"]["lang"],
+        &setup["layers"][0]["activation"],
+        &setup["penalty"],
+    ];
+    assert_eq!(told.map(|v| v.as_str().unwrap()), ["plane", "regression", "value", "fr", "relu", "l1"]);
+    assert_eq!((setup["steps"].as_u64(), setup["stop"].as_f64(), setup["classes"].as_u64()), (Some(5), Some(0.01), Some(0)));
+    assert_eq!(crate::answer::points(engine.cloud()).len(), 4 * 1200);
+    let figures = block_on(engine.figures()).unwrap();
+    let figures = crate::answer::figures(&engine, &figures);
+    assert!(figures["trainLoss"].as_f64().unwrap() > 0.0 && figures.get("testAccuracy").is_none() && figures["step"] == 5);
+    let weights = crate::answer::weights(&block_on(engine.weights()).unwrap());
+    assert_eq!((&weights[0]["rows"], &weights[0]["columns"], &weights[1]["kind"]), (&3.into(), &2.into(), &"bias".into()));
+    for (key, count) in [("data", 7), ("features", 7), ("activation", 7), ("optimizer", 4), ("loss", 2), ("penalty", 3)] {
+        assert_eq!(crate::answer::choices()[key].as_array().unwrap().len(), count, "{key}");
+    }
+    let slope = block_on(engine.slope(0, 0)).unwrap().json();
+    assert_eq!(slope["numerical"][1]["h"].as_f64(), Some(0.3));
+}
+
+#[test]
 fn the_same_seed_gives_the_same_curve_whatever_the_slices() {
     let address = "data=xor&noise=20&dropout=0.2&batch=7&optimizer=momentum&seed=5";
     let (mut whole, mut sliced) = (open(address), open(address));
@@ -447,5 +489,13 @@ fn how_fast() {
         }
         println!("{address}: {:.0} steps/s, maps {:.2} ms", 50_000.0 / seconds, start.elapsed().as_secs_f64() * 5.0);
     }
+    let mut engine = open("seed=1");
+    let start = std::time::Instant::now();
+    for i in 0..200 {
+        run(&mut engine, 1);
+        block_on(engine.maps(50)).unwrap();
+        assert_eq!(engine.step(), i + 1);
+    }
+    println!("frames {:.2} ms", start.elapsed().as_secs_f64() * 5.0);
     println!("{}", block_on(crate::speed::speed("cpu", 1.0)).unwrap());
 }

@@ -54,3 +54,42 @@ fn of_many_classes(kind: Points, classes: usize, noise: f64, seed: u64) -> Vec<P
     rng.shuffle(&mut points);
     points
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Cloud, Data};
+
+    #[test]
+    fn as_many_classes_as_are_asked_for() {
+        for data in [Data::Gaussians, Data::Spiral] {
+            for classes in 2..=Setup::MOST_CLASSES {
+                let setup = Setup { data, classes, noise: 20, ..Setup::default() };
+                let cloud = Cloud::new(&setup).unwrap();
+                assert_eq!(cloud.classes.as_ref().unwrap().len(), classes);
+                assert_eq!(cloud.outputs(), if classes == 2 { 1 } else { classes });
+                for class in 0..classes {
+                    let count = cloud.points.iter().filter(|p| p.label == class as f32).count();
+                    assert!(count.abs_diff(500 / classes) <= 1, "{data:?} {classes}: {count}");
+                }
+                assert_eq!(cloud, Cloud::new(&setup).unwrap());
+                assert_ne!(cloud, Cloud::new(&Setup { seed: 2, ..setup }).unwrap());
+            }
+        }
+        let cloud = Cloud::new(&Setup { data: Data::Spiral, classes: 3, ..Setup::default() }).unwrap();
+        assert!(cloud.points.iter().all(|p| p.x[0].hypot(p.x[1]) <= 5.0));
+        let point = |label| Point { x: [0.0; 2], label };
+        assert_eq!(cloud.targets(&point(1.0)), [-1.0, 1.0, -1.0]);
+    }
+
+    #[test]
+    fn what_has_no_classes_has_values() {
+        for data in [Data::Plane, Data::MultiGaussian] {
+            let cloud = Cloud::new(&Setup { data, classes: 4, train_share: 10, ..Setup::default() }).unwrap();
+            assert_eq!((cloud.classes.is_none(), cloud.outputs(), cloud.points.len(), cloud.train), (true, 1, 1200, 120));
+            assert_eq!(cloud.targets(&cloud.points[0]), [cloud.points[0].label]);
+        }
+        let cloud = Cloud::new(&Setup { data: Data::Circle, classes: 4, train_share: 90, ..Setup::default() }).unwrap();
+        assert_eq!((cloud.classes.unwrap(), cloud.train), (vec!["-1".to_string(), "1".into()], 450));
+    }
+}
