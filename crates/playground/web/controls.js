@@ -43,7 +43,7 @@ export function mountTools(app, box) {
     app.keep();
   }, { "data-label": "theme", class: "theme", "data-control": "theme" });
   app.on("theme", () => (theme.value = document.documentElement.dataset.theme ?? "auto"));
-  const share = el("button", { type: "button", class: "button", "data-control": "share", onclick: () => openShare(app) }, icon("share"), text("share"));
+  const share = el("button", { type: "button", class: "button", "data-control": "share", onclick: () => openShare(app) }, icon("share"), text("share", "span", { class: "share-name" }));
   box.append(language, theme, share);
 }
 
@@ -117,6 +117,7 @@ export function mountBar(app, box) {
     device.value = app.view("device") || "auto";
     // Browsers often keep an adapter's name to themselves.
     const name = state.device.replace(/\(webgpu\)/i, "").trim();
+    deviceName.classList.toggle("cpu", state.deviceKind === "cpu");
     deviceName.textContent = state.deviceKind === "gpu" ? ["WebGPU", name].filter(Boolean).join(" · ") : state.device;
   });
   app.on("restoring", (state) => {
