@@ -72,8 +72,8 @@ impl Engine {
         // First, so that weights do not depend on what is compiled when.
         session.begin_async(&params.iter().collect::<Vec<_>>()).await?;
         let steps = Steps::new(&session, &setup, &cloud, &network).await?;
-        let view = View::new(&setup, &cloud)?;
         let records = Records::new(&session, &setup, &cloud, &network, steps.per_epoch()).await?;
+        let view = View::new(&setup, &cloud, records.ring())?;
         let target = setup.steps;
         let mut engine = Engine {
             setup,
@@ -94,7 +94,7 @@ impl Engine {
             faults,
         };
         engine.steps.begin(&engine.session, 0).await?;
-        engine.records.take(0).await?;
+        engine.records.take(&engine.session, 0).await?;
         engine.apply_due().await?;
         Ok(engine)
     }
@@ -119,10 +119,10 @@ impl Engine {
             self.steps.run(next - self.step).await?;
             self.step = next;
             if next == self.records.next() {
-                self.records.take(next).await?;
+                self.records.take(&self.session, next).await?;
                 if let Some(limit) = self.setup.stop_below
                     && next > self.target
-                    && self.records.last().await?.is_some_and(|record| f64::from(record.test) < limit)
+                    && self.records.last(&self.session).await?.is_some_and(|record| f64::from(record.test) < limit)
                 {
                     self.stopped = true;
                 }
@@ -134,7 +134,7 @@ impl Engine {
             }
         }
         if self.device.is_cpu() {
-            self.records.read().await?;
+            self.records.read(&self.session).await?;
         }
         Ok(true)
     }
@@ -298,11 +298,9 @@ impl Engine {
     /// The losses and shares of the present state.
     pub async fn figures(&mut self) -> Result<Figures> {
         loop {
-            let read = self.records.read().await;
             let seen = self.view.figures(&self.session, &self.network).await;
-            match read.and(seen) {
-                Ok(figures) => return Ok(figures),
-                Err(error) => self.recover(error).await?,
+            if let Some(figures) = self.seen(seen).await? {
+                return Ok(figures);
             }
         }
     }
@@ -313,9 +311,9 @@ impl Engine {
             return Err(Error::argument("maps", format!("{size} is no size from 1 to {}", Engine::MOST_MAP)));
         }
         loop {
-            match self.view.maps(&self.session, &self.network, size).await {
-                Ok(maps) => return Ok(maps),
-                Err(error) => self.recover(error).await?,
+            let seen = self.view.maps(&self.session, &self.network, size).await;
+            if let Some(maps) = self.seen(seen).await? {
+                return Ok(maps);
             }
         }
     }
@@ -326,10 +324,23 @@ impl Engine {
     /// All weights and biases.
     pub async fn weights(&mut self) -> Result<Vec<Matrix>> {
         loop {
-            match self.view.weights(&self.session, &self.network).await {
-                Ok(weights) => return Ok(weights),
-                Err(error) => self.recover(error).await?,
+            let seen = self.view.weights(&self.session, &self.network).await;
+            if let Some(weights) = self.seen(seen).await? {
+                return Ok(weights);
             }
+        }
+    }
+
+    /// What a look gave, and the records that came with it; nothing where the device was lost, so that another one has to be looked at.
+    async fn seen<T>(&mut self, look: Result<T>) -> Result<Option<T>> {
+        match look {
+            Ok(seen) => {
+                if let Some(ring) = self.view.records() {
+                    self.records.take_in(ring);
+                }
+                Ok(Some(seen))
+            }
+            Err(error) => self.recover(error).await.map(|()| None),
         }
     }
 

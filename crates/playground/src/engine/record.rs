@@ -1,7 +1,7 @@
 //! What is kept of a training: losses, and weights on the way, after steps that depend on nothing but their number.
 
 use noyau_nn::{Mode, Module};
-use noyau_tensor::{Array, DType, Error, Param, Result, Tensor, concat};
+use noyau_tensor::{Array, DType, Param, Result, Tensor, concat, stack};
 use noyau_train::{CompiledStep, Session, Spec, Step};
 
 use super::view::Everything;
@@ -32,6 +32,10 @@ pub struct Trail {
 /// The records so far. They are made each epoch at first; when there are many, every second is dropped and they are made half as often.
 pub(super) struct Records {
     losses: CompiledStep,
+    /// The losses of the last records, `[RING, 2]`: a look at the state brings them along.
+    ring: Param,
+    /// How many records were made.
+    count: u64,
     keep: CompiledStep,
     trail: Param,
     per_epoch: u64,
@@ -49,15 +53,22 @@ pub(super) struct Records {
 impl Records {
     /// Records of losses: at most so many, at least half of it.
     const MOST: usize = 1024;
+    /// Records that the device keeps before they have to be read; a power of two.
+    const RING: usize = 256;
     /// Records of weights.
     const ROWS: usize = 64;
 
     pub async fn new(session: &Session, setup: &Setup, cloud: &Cloud, network: &Network, per_epoch: u64) -> Result<Records> {
         let everything = Everything::of(setup, cloud)?;
+        let ring = Param::from_array("records", Array::new([Records::RING, 2], &[0.0f32; 2 * Records::RING])?);
+        let counter = Param::from_array("records.count", Array::scalar(0u32));
         let losses = session
             .compile_async([], |[]| {
                 let [train, test] = everything.losses(network);
-                Step::returns(&train).and_returns(&test)
+                let row = counter.logical_and(Records::RING as u32 - 1);
+                let here = Tensor::iota([Records::RING, 2], 0).to(DType::U32).eq(&row);
+                let pair = stack(&[&train, &test], 0).reshape([1, 2]).expand([Records::RING, 2]);
+                Step::default().updates([(ring.clone(), here.where_(pair, &ring)), (counter.clone(), &counter + 1u32)])
             })
             .await?;
         let params = network.params();
@@ -74,6 +85,8 @@ impl Records {
             .await?;
         Ok(Records {
             losses,
+            ring,
+            count: 0,
             keep,
             trail,
             per_epoch,
@@ -92,17 +105,21 @@ impl Records {
     }
 
     /// Makes the record of a step.
-    pub async fn take(&mut self, step: u64) -> Result<()> {
-        if self.known.len() + self.unread.len() >= Records::MOST {
-            self.read().await?;
+    pub async fn take(&mut self, session: &Session, step: u64) -> Result<()> {
+        let many = self.known.len() + self.unread.len() >= Records::MOST;
+        if many || self.unread.len() == Records::RING {
+            self.read(session).await?;
+        }
+        if many {
             self.stride *= 2;
             let period = self.stride * self.per_epoch;
             self.known.retain(|record| record.step.is_multiple_of(period));
         }
         let period = self.stride * self.per_epoch;
         if step.is_multiple_of(period) {
-            self.losses.launch_many_async(1).await?;
+            self.losses.launch_async().await?;
             self.unread.push(step);
+            self.count += 1;
         }
         self.next = (step / period + 1) * period;
         self.take_weights(step).await
@@ -125,18 +142,28 @@ impl Records {
     }
 
     /// Brings the losses that are on the device still.
-    pub async fn read(&mut self) -> Result<()> {
-        if self.unread.is_empty() {
-            return Ok(());
+    pub async fn read(&mut self, session: &Session) -> Result<()> {
+        if !self.unread.is_empty() {
+            let ring: Vec<f32> = session.get_async(&self.ring).await?.to_vec()?;
+            self.take_in(&ring);
         }
-        let train = self.losses.history_async(0).await?.to_vec::<f32>()?;
-        let test = self.losses.history_async(1).await?.to_vec::<f32>()?;
-        if train.len() != self.unread.len() || test.len() != self.unread.len() {
-            return Err(Error::Internal(format!("{} records of losses for {} steps", train.len(), self.unread.len())));
-        }
-        let records = self.unread.drain(..).zip(train.into_iter().zip(test));
-        self.known.extend(records.map(|(step, (train, test))| Record { step, train, test }));
         Ok(())
+    }
+
+    /// Takes the losses that are on the device still from the ring's values as they are now.
+    pub fn take_in(&mut self, ring: &[f32]) {
+        let first = self.count - self.unread.len() as u64;
+        for (i, step) in (first..).zip(self.unread.drain(..)) {
+            let row = (i % Records::RING as u64) as usize;
+            if let Some(&[train, test]) = ring.get(2 * row..2 * row + 2) {
+                self.known.push(Record { step, train, test });
+            }
+        }
+    }
+
+    /// The state that holds the losses of the last records.
+    pub fn ring(&self) -> &Param {
+        &self.ring
     }
 
     pub fn known(&self) -> &[Record] {
@@ -144,8 +171,8 @@ impl Records {
     }
 
     /// The newest record.
-    pub async fn last(&mut self) -> Result<Option<Record>> {
-        self.read().await?;
+    pub async fn last(&mut self, session: &Session) -> Result<Option<Record>> {
+        self.read(session).await?;
         Ok(self.known.last().copied())
     }
 

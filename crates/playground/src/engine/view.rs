@@ -82,6 +82,8 @@ impl Everything {
 pub(super) struct View {
     everything: Everything,
     features: Vec<Feature>,
+    /// The losses of the last records, which come first in what is seen.
+    records: Param,
     steps: BTreeMap<usize, CompiledStep>,
     seen: BTreeMap<usize, Vec<f32>>,
     /// The maps asked for last: figures come with them.
@@ -89,10 +91,12 @@ pub(super) struct View {
 }
 
 impl View {
-    pub fn new(setup: &Setup, cloud: &Cloud) -> Result<View> {
+    /// With the records' state, which is to be seen too.
+    pub fn new(setup: &Setup, cloud: &Cloud, records: &Param) -> Result<View> {
         Ok(View {
             everything: Everything::of(setup, cloud)?,
             features: setup.features.clone(),
+            records: records.clone(),
             steps: BTreeMap::new(),
             seen: BTreeMap::new(),
             size: 0,
@@ -122,7 +126,8 @@ impl View {
     }
 
     async fn compile(&self, session: &Session, network: &Network, size: usize) -> Result<CompiledStep> {
-        let mut parts = self.everything.figures(network);
+        let mut parts = vec![self.records.reshape([self.records.numel()])];
+        parts.extend(self.everything.figures(network));
         parts.extend(network.params().iter().map(|p| p.reshape([p.numel()])));
         if size > 0 {
             let x = network::features(&self.features, network::grid(size));
@@ -138,6 +143,11 @@ impl View {
         session.compile_async([], |[]| Step::returns(&all)).await
     }
 
+    /// The records' state, where the present state was seen.
+    pub fn records(&self) -> Option<&[f32]> {
+        self.seen.values().next().and_then(|values| values.get(..self.records.numel()))
+    }
+
     /// What was seen of the present state already, with whatever maps, or else is seen now.
     async fn any(&mut self, session: &Session, network: &Network) -> Result<&[f32]> {
         let size = self.seen.keys().next().copied().unwrap_or(self.size);
@@ -146,7 +156,8 @@ impl View {
 
     pub async fn figures(&mut self, session: &Session, network: &Network) -> Result<Figures> {
         let classes = self.everything.classes;
-        let values = self.any(session, network).await?;
+        let start = self.records.numel();
+        let values = self.any(session, network).await?.get(start..).unwrap_or(&[]);
         let at = |i: usize| values.get(i).copied().unwrap_or(f32::NAN);
         let confusion = values.get(4..4 + classes * classes).unwrap_or(&[]);
         Ok(Figures {
@@ -162,10 +173,11 @@ impl View {
     }
 
     fn before_weights(&self) -> usize {
-        match self.everything.classes {
+        let figures = match self.everything.classes {
             0 => 2,
             n => 4 + n * n,
-        }
+        };
+        self.records.numel() + figures
     }
 
     pub async fn weights(&mut self, session: &Session, network: &Network) -> Result<Vec<Matrix>> {
