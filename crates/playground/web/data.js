@@ -159,7 +159,7 @@ async function take(app, content) {
     await app.engine.setCsv(content);
     await app.refresh();
     document.getElementById("messages").replaceChildren();
-    app.say(app.texts("tableTaken", { points: app.number(app.state.points.length / 4, 0) }), "note");
+    document.getElementById("status").textContent = app.texts("tableTaken", { points: app.number(app.state.points.length / 4, 0) });
     return null;
   } catch (error) {
     return app.words(error);

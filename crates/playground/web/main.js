@@ -210,6 +210,7 @@ async function show(tab, focus = false) {
       const mounted = await modules[tab];
       if (!first) mounted?.shown?.();
       translate(document.getElementById(tab), app.texts.orNothing);
+      hide();
     } catch (error) {
       modules[tab] = null;
       say(app.words(error), "error");
@@ -319,6 +320,7 @@ async function start() {
   setTheme(wish.get("theme") || remembered("theme") || "auto");
   setLanguage(wish.get("lang") || remembered("lang") || browser || "en");
   app.on("setup", hide);
+  app.on("language", hide);
   window.addEventListener("hashchange", () => app.attempt(() => reopen(location.hash.slice(1))));
   try {
     await reopen(location.hash.slice(1));

@@ -7,8 +7,9 @@ import { sharp } from "./dom.js";
 export const MAP_SIZE = 64;
 /** Pixels along a side of the large map: values between the engine's are interpolated. */
 const FINE = 256;
-/** Room for the numbers at the left and below. */
+/** Room for the numbers at the left and below; a table's own numbers may be long. */
 const EDGE = 24;
+const WIDE_EDGE = 42;
 
 const LOW = [];
 const SHARE = [];
@@ -42,7 +43,8 @@ export class MainMap {
     const { maps, theme } = this.#app.state;
     const width = this.#canvas.parentElement.clientWidth;
     if (!width) return;
-    this.size = width - EDGE;
+    this.edge = this.#app.state.setup?.axes ? WIDE_EDGE : EDGE;
+    this.size = width - this.edge;
     const area = MAP_SIZE * MAP_SIZE;
     if (maps.length >= (first + count) * area) {
       if (count > 1) this.#classes(maps, first, count, theme, discrete);
@@ -53,13 +55,12 @@ export class MainMap {
     context.clearRect(0, 0, width, width);
     context.save();
     context.beginPath();
-    context.roundRect(EDGE, 0, this.size, this.size, 8);
+    context.roundRect(this.edge, 0, this.size, this.size, 8);
     context.clip();
-    context.imageSmoothingQuality = "high";
-    context.drawImage(this.#base, EDGE, 0, this.size, this.size);
+    context.drawImage(this.#base, this.edge, 0, this.size, this.size);
     if (!this.hidden) {
       this.#drawPoints(showTest);
-      context.drawImage(this.#points, EDGE, 0, this.size, this.size);
+      context.drawImage(this.#points, this.edge, 0, this.size, this.size);
     }
     context.restore();
     this.#axes(context, theme);
@@ -68,7 +69,7 @@ export class MainMap {
   /** The place of a mouse or finger in the data's coordinates. */
   place(event) {
     const box = this.#canvas.getBoundingClientRect();
-    const x = ((event.clientX - box.left - EDGE) / this.size) * 12 - 6;
+    const x = ((event.clientX - box.left - this.edge) / this.size) * 12 - 6;
     const y = 6 - ((event.clientY - box.top) / this.size) * 12;
     return { x, y, inside: Math.abs(x) <= 6 && Math.abs(y) <= 6 };
   }
@@ -127,12 +128,12 @@ export class MainMap {
   /** Points change seldom: they are kept as a picture. */
   #drawPoints(showTest) {
     const { points, theme, setup } = this.#app.state;
-    const known = `${showTest} ${theme} ${this.size} ${setup?.problem} ${setup?.classes}`;
+    const known = `${this.edge} ${showTest} ${theme} ${this.size} ${setup?.problem} ${setup?.classes}`;
     if (this.#pointsKnown === known) return;
     this.#pointsKnown = known;
     const context = sharp(this.#points, this.size, this.size);
     context.clearRect(0, 0, this.size, this.size);
-    drawPoints(context, points, this.size, theme, setup?.problem === "regression", { showTest, radius: this.size > 260 ? 3.4 : 2.8 });
+    drawPoints(context, points, this.size, theme, setup?.problem === "regression", { showTest, radius: setup?.problem === "regression" ? 2.6 : this.size > 260 ? 3.4 : 2.8 });
   }
 
   #axes(context, theme) {
@@ -147,21 +148,27 @@ export class MainMap {
       const words = short(across.low + share * (across.high - across.low));
       context.textAlign = v === -6 ? "left" : v === 6 ? "right" : "center";
       context.textBaseline = "top";
-      context.fillText(words, EDGE + at, this.size + 7);
+      context.fillText(words, this.edge + at, this.size + 7);
       context.textAlign = "right";
       context.textBaseline = v === -6 ? "bottom" : v === 6 ? "top" : "middle";
-      context.fillText(short(up.low + share * (up.high - up.low)), EDGE - 5, this.size - at);
+      context.fillText(short(up.low + share * (up.high - up.low)), this.edge - 5, this.size - at);
     }
   }
 }
 
-const short = (value) => String(Number(value.toPrecision(2))).replace("-", "−");
+/** A number in few letters. */
+function short(value) {
+  const size = Math.abs(value);
+  const text = size !== 0 && size < 0.01 ? value.toExponential(0) : new Intl.NumberFormat("en", { notation: "compact", maximumSignificantDigits: 2 }).format(value);
+  return text.replaceAll("-", "−");
+}
 
 /** Points as the engine gives them, on a square: a shape and colour for each class, a colour from the scale for values; points to test with are hollow. */
 export function drawPoints(context, points, size, theme, regression, { showTest = true, radius = 3.4 } = {}) {
   const { classes, edge } = palette(theme);
   const table = scale(theme);
   const hex = (packed) => `rgb(${packed & 255} ${(packed >> 8) & 255} ${(packed >> 16) & 255})`;
+  const faint = theme === "dark" ? "rgb(190 198 210 / 50%)" : "rgb(28 36 48 / 38%)";
   const draw = (test) => {
     for (let i = 0; i + 3 < points.length; i += 4) {
       if ((points[i + 3] !== 0) !== test) continue;
@@ -178,7 +185,7 @@ export function drawPoints(context, points, size, theme, regression, { showTest 
         context.fillStyle = colour;
         context.fill();
         context.lineWidth = 1;
-        context.strokeStyle = edge;
+        context.strokeStyle = regression ? faint : edge;
       }
       context.stroke();
     }

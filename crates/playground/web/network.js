@@ -114,7 +114,8 @@ class Network {
       node.append(el("span", { class: "node-name" }, app.texts(`feature-${spec.feature}`)));
       node.setAttribute("aria-pressed", String(spec.chosen));
       node.setAttribute("aria-label", app.texts("featureNode", { name: app.texts(`feature-${spec.feature}`) }));
-      node.setAttribute("data-control", "features");
+      // A lesson that hides the choice shows what was chosen.
+      if (!spec.chosen) node.setAttribute("data-control", "features");
       node.addEventListener("click", () => this.toggleFeature(spec.feature));
     } else {
       node.append(el("span", { class: "bias" }));
@@ -149,6 +150,7 @@ class Network {
 
   toggleFeature(name) {
     const { setup, choices } = this.app.state;
+    if (this.app.view("hide").split(",").includes("features")) return undefined;
     const chosen = new Set(setup.features);
     if (!chosen.delete(name)) chosen.add(name);
     if (chosen.size === 0) return this.app.say(this.app.texts("featureLast"), "note");

@@ -105,8 +105,8 @@ export function mountOutput(app, box, more) {
     const shape = JSON.stringify([names, counts.length, app.language]);
     if (shape !== matrixShape) {
       matrixShape = shape;
-      const head = el("tr", {}, el("td", { class: "corner" }), ...names.map((name) => el("th", { scope: "col" }, name)));
-      const rows = counts.map((row, i) => el("tr", {}, el("th", { scope: "row" }, names[i]), ...row.map(() => el("td", {}))));
+      const head = el("tr", {}, el("td", { class: "corner" }), ...names.map((name) => el("th", { scope: "col", title: name }, name)));
+      const rows = counts.map((row, i) => el("tr", {}, el("th", { scope: "row", title: names[i] }, names[i]), ...row.map(() => el("td", {}))));
       const table = el("table", { class: "matrix", "aria-labelledby": "matrix-name" }, el("thead", {}, head), el("tbody", {}, ...rows));
       matrix.replaceChildren(
         el("p", { class: "hint matrix-name" }, text("confusion", "span", { id: "matrix-name" }), help(app, "confusion"), text("confusionHow")),
