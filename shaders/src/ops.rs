@@ -21,6 +21,9 @@ pub(crate) fn literal(value: Scalar) -> String {
                 format!("noyau_f32(0x{:08x}u)", v.to_bits())
             } else if v.is_subnormal() || (v == 0.0 && v.is_sign_negative()) {
                 format!("bitcast<f32>(0x{:08x}u)", v.to_bits())
+            } else if v.abs() == f32::MAX {
+                // Its shortest decimal is a little more than it, which browsers refuse.
+                format!("{:?}f", f64::from(v))
             } else {
                 format!("{v:?}f")
             }

@@ -211,3 +211,16 @@ fn what_goes_beyond_32_bits_is_refused() {
     let error = rows(0, "far", &Loop { outer: vec![1 << 20], inner: vec![], body }, &layout, Rows::ALONE).expect_err("is too far");
     assert!(error.to_string().contains("32-bit"), "{error}");
 }
+
+/// Naga rounds a decimal to the nearest f32; browsers refuse one that is above the greatest f32, as its shortest decimal is.
+#[test]
+fn no_number_is_above_the_greatest_f32() {
+    for value in [f32::MAX, f32::MIN, f32::MAX.next_down(), 1.5, f32::MIN_POSITIVE] {
+        let text = crate::ops::literal(Scalar::Float(value.into()));
+        let number: f64 = text.trim_end_matches('f').parse().expect("a number");
+        assert!(number.abs() <= f64::from(f32::MAX) && number as f32 == value, "{value}: {text}");
+    }
+    for helper in [include_str!("wgsl/pow.wgsl")] {
+        assert!(!helper.contains("3.4028235e38"));
+    }
+}

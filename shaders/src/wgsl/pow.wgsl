@@ -24,7 +24,7 @@ fn noyau_pow(x: f32, y: f32) -> f32 {
     }
     let r = exp2(y * log2(a));
     // Floats from 2^24 on are even; a negative base with a broken exponent is NaN.
-    let odd = whole & (a < 3.4028235e38) & (abs(y) < 16777216.0) & ((i32(clamp(y, -16777216.0, 16777216.0)) & 1) != 0);
+    let odd = whole & (a < 3.4028234663852886e38) & (abs(y) < 16777216.0) & ((i32(clamp(y, -16777216.0, 16777216.0)) & 1) != 0);
     if (x < 0.0) {
         return select(bitcast<f32>(noyau_pow_bits ^ 0x7fc00000u), select(r, -r, odd), whole);
     }
