@@ -384,7 +384,7 @@ class View {
     const colour = (value) => Math.min(255, Math.max(0, (value * unit * 127.5 + 127.5) | 0));
     const given = this.#given(count);
     const most = given.reduce((a, b) => Math.max(a, b), 1e-6);
-    this.filters.draw({ count, height: side, width: side }, this.#filters, colour, kit.scale(), { columns: mlp ? 8 : 4, most: mlp ? 58 : 96, ring: (i) => given[i] / most });
+    this.filters.draw({ count, height: side, width: side }, this.#filters, colour, kit.scale(), { columns: mlp ? 8 : 4, most: mlp ? 58 : 120, ring: mlp ? (i) => given[i] / most : null });
     this.#showDetail(mlp, side, colour, given);
   }
 

@@ -46,7 +46,7 @@ export class Slope {
         kit.text("table", "summary"),
         el(
           "div",
-          { class: "lab-scroll" },
+          { class: "lab-scroll", tabindex: 0, role: "group", "data-own-label": "table" },
           el("table", { class: "matrix lab-table" }, el("thead", {}, el("tr", {}, ...["byH", "numerical", "difference"].map((key) => kit.text(key, "th", { scope: "col" })), el("td", { class: "lab-empty" }))), nodes.rows),
         ),
       ),

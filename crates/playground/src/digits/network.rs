@@ -101,13 +101,14 @@ pub(super) enum Network {
 
 impl Network {
     pub fn new(kind: Kind) -> Network {
-        let linear =
-            |inputs, outputs| Linear::new(inputs, outputs).init(init::kaiming_uniform(0.0, init::Fan::In)).bias_init(init::zeros());
         let convolution = |inputs, outputs, size: usize| {
             Box::new(Conv2d::new(inputs, outputs, size).init(init::kaiming_uniform(0.0, init::Fan::In)).bias_init(init::zeros()))
         };
         match kind {
-            Kind::Mlp => Network::Mlp { hidden: linear(PIXELS, HIDDEN), output: Linear::new(HIDDEN, CLASSES) },
+            // Weights begin small, so that the rim, where there is never any ink, does not drown what is learned.
+            Kind::Mlp => {
+                Network::Mlp { hidden: Linear::new(PIXELS, HIDDEN).bias_init(init::zeros()), output: Linear::new(HIDDEN, CLASSES) }
+            }
             Kind::Cnn => {
                 let [_, last] = Network::sides();
                 Network::Cnn {
@@ -137,8 +138,8 @@ impl Network {
     pub fn words(&self) -> String {
         let [a, b] = CHANNELS;
         match self {
-            Network::Mlp { .. } => format!("{PIXELS} - {HIDDEN} - {CLASSES}"),
-            Network::Cnn { .. } => format!("conv 5x5 x {a} - pool - conv 3x3 x {b} - pool - {CLASSES}"),
+            Network::Mlp { .. } => format!("{PIXELS} → {HIDDEN} → {CLASSES}"),
+            Network::Cnn { .. } => format!("conv 5 × 5 ({a}) → pool → conv 3 × 3 ({b}) → pool → {CLASSES}"),
         }
     }
 

@@ -30,8 +30,8 @@ fn the_perceptron_reads_nine_of_ten_after_some_epochs() {
     let mut digits = open(Kind::Mlp, 1);
     let before = until(&mut digits, 0, 1);
     assert!(before.test_accuracy < 0.3 && before.train_loss.is_nan(), "{before:?}");
-    // PyTorch with the same network, optimizer and images: 0.914 after 300 steps and after 624.
-    let after = until(&mut digits, 500, 64);
+    // PyTorch with the same network, optimizer and images: 0.886 after 300 steps, 0.926 after 624.
+    let after = until(&mut digits, 600, 64);
     assert!(after.test_accuracy > 0.9 && after.test_loss < 0.35 && after.train_accuracy > 0.92, "{after:?}");
     let right = digits.predictions().iter().zip(&digits.images().test.labels).filter(|(a, b)| a == b).count();
     assert_eq!(right as f64 / 1000.0, after.test_accuracy);
