@@ -13,7 +13,7 @@ pub fn check_target(path: &Path) -> anyhow::Result<()> {
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     ensure!(folder.is_dir(), "{name}: there is no folder {} to write it to", folder.display());
     let is_new = !path.exists();
-    OpenOptions::new().append(true).create(true).open(path).with_context(|| format!("{name}: cannot write"))?;
+    OpenOptions::new().append(true).create(true).open(path).with_context(|| format!("{name}: cannot write here; give another file"))?;
     if is_new {
         std::fs::remove_file(path).with_context(|| format!("{name}: cannot write"))?;
     }

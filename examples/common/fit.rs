@@ -3,12 +3,11 @@
 use std::io::{IsTerminal, Write, stderr};
 use std::path::PathBuf;
 
-use anyhow::ensure;
 use clap::Args;
 use noyau::prelude::*;
 
 use crate::files::check_target;
-use crate::say;
+use crate::{numbers, say};
 
 /// What can be asked for.
 #[derive(Args)]
@@ -17,19 +16,19 @@ pub struct Training {
     #[arg(long, default_value = "auto")]
     device: DeviceChoice,
     /// How often to go through the training images
-    #[arg(long, default_value_t = 5)]
+    #[arg(long, default_value_t = 5, value_parser = numbers::count)]
     epochs: usize,
     /// How many of the training images to use [default: all]
-    #[arg(long)]
+    #[arg(long, value_parser = numbers::some)]
     images: Option<usize>,
     /// Images a step
-    #[arg(long, default_value_t = 128)]
+    #[arg(long, default_value_t = 128, value_parser = numbers::some)]
     batch_size: usize,
     /// The highest learning rate, which is reached after three tenths of all steps [default: the network's own]
-    #[arg(long)]
+    #[arg(long, value_parser = numbers::rate)]
     learning_rate: Option<f64>,
     /// Where initial weights and the order of the images come from
-    #[arg(long, default_value_t = 0)]
+    #[arg(long, default_value_t = 0, value_parser = numbers::seed)]
     seed: u64,
     /// A folder with the four files of MNIST, or of a set that comes in such files
     #[arg(long, value_name = "DIR", default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/data/mnist"), hide_default_value = true)]
@@ -47,7 +46,6 @@ pub fn train<M: Module + 'static, O: Optimizer + 'static>(
     rate: f64,
     optimizer: impl FnOnce(Schedule) -> O,
 ) -> anyhow::Result<()> {
-    ensure!(options.images != Some(0), "--images 0: there is nothing to learn from");
     if let Some(file) = &options.save {
         check_target(file)?;
     }

@@ -12,6 +12,8 @@ mod find_lr;
 mod interrupt;
 mod mistakes;
 mod model;
+#[path = "../common/numbers.rs"]
+mod numbers;
 mod options;
 mod picture;
 mod report;

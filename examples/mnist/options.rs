@@ -7,6 +7,7 @@ use clap::{Parser, ValueEnum};
 use noyau::prelude::*;
 
 use crate::files::check_target;
+use crate::numbers;
 
 /// Trains a network to read the handwritten digits of MNIST, and shows how well it does.
 #[derive(Parser)]
@@ -22,13 +23,13 @@ pub struct Options {
     #[arg(long, value_enum, default_value = "plain")]
     pub recipe: Recipe,
     /// How often to go through the training images; 0 only evaluates [default: 5 for mlp, 15 for cnn, 20 for the best recipe]
-    #[arg(long)]
+    #[arg(long, value_parser = numbers::count)]
     pub epochs: Option<usize>,
     /// Images a step
-    #[arg(long, default_value_t = 128)]
+    #[arg(long, default_value_t = 128, value_parser = numbers::some)]
     pub batch_size: usize,
     /// The size of a step along the gradient [default: 0.1 for sgd, 0.001 for adam (0.003 for cnn), 0.01 for adamw]
-    #[arg(long)]
+    #[arg(long, value_parser = numbers::rate)]
     pub learning_rate: Option<f64>,
     /// How the learning rate goes on from there [default: cosine, one-cycle for the best recipe]
     #[arg(long, value_enum)]
@@ -40,7 +41,7 @@ pub struct Options {
     #[arg(long, value_enum)]
     pub optimizer: Option<Rule>,
     /// Where initial weights and the order of the images come from
-    #[arg(long, default_value_t = 0)]
+    #[arg(long, default_value_t = 0, value_parser = numbers::seed)]
     pub seed: u64,
     /// A folder with the four files of MNIST, or of a set that comes in such files: Fashion-MNIST, KMNIST, EMNIST
     #[arg(long, value_name = "DIR", default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/data/mnist"), hide_default_value = true)]

@@ -9,6 +9,9 @@ mod chart;
 mod common;
 #[path = "../common/files.rs"]
 mod files;
+#[path = "../common/numbers.rs"]
+#[allow(dead_code)] // No learning rate.
+mod numbers;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -27,13 +30,13 @@ struct Options {
     #[arg(long, default_value = "auto")]
     device: DeviceChoice,
     /// How often to go through the training images
-    #[arg(long, default_value_t = 40)]
+    #[arg(long, default_value_t = 40, value_parser = numbers::some)]
     epochs: usize,
     /// Images to learn from
-    #[arg(long, default_value_t = 1000)]
+    #[arg(long, default_value_t = 1000, value_parser = numbers::some)]
     images: usize,
     /// Where initial weights and the order of the images come from
-    #[arg(long, default_value_t = 0)]
+    #[arg(long, default_value_t = 0, value_parser = numbers::seed)]
     seed: u64,
     /// A folder with the four files of MNIST
     #[arg(long, value_name = "DIR", default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/data/mnist"), hide_default_value = true)]

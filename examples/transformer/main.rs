@@ -9,6 +9,8 @@ mod files;
 #[path = "../common/fit.rs"]
 mod fit;
 mod model;
+#[path = "../common/numbers.rs"]
+mod numbers;
 
 use std::process::ExitCode;
 

@@ -34,21 +34,26 @@ pub(crate) fn same_shape(op: &str, prediction: &Tensor, target: &Tensor) -> Resu
 /// program knows nothing.
 #[doc(hidden)]
 pub fn on_behalf(line: Line, caller: &str, tensor: Tensor) -> Tensor {
-    let own = |file: &str| [file!(), caller].iter().any(|source| room(source).is_some_and(|room| file.starts_with(room)));
+    let own = |location: &Location| is_ours(location.file()) || is_in_room_of(caller, location.file());
     let error = match tensor.error() {
-        Some(Error::Expression { op, message, location }) if own(location.file()) => {
+        Some(Error::Expression { op, message, location }) if own(location) => {
             Error::Expression { op: op.clone(), message: message.clone(), location: line }
         }
-        Some(Error::Gradient { message, location }) if own(location.file()) => Error::Gradient { message: message.clone(), location: line },
+        Some(Error::Gradient { message, location }) if own(location) => Error::Gradient { message: message.clone(), location: line },
         _ => return tensor,
     };
     Tensor::invalid(error)
 }
 
-/// The folder of the sources that a source file lies in, with its separator: `crates/nn/src/`.
-pub(crate) fn room(file: &str) -> Option<&str> {
-    let end = ["/src/", "\\src\\"].iter().filter_map(|part| Some(file.rfind(part)? + part.len())).max()?;
-    file.get(..end)
+/// Whether a source file is one of this crate's; or where Rust's library calls a plain function that is used as a model or a loss, a line that is no program's.
+pub(crate) fn is_ours(file: &str) -> bool {
+    is_in_room_of(file!(), file) || file.ends_with("core/src/ops/function.rs") || file.ends_with("core\\src\\ops\\function.rs")
+}
+
+/// Whether a source file lies in the same crate's folder as another: `crates/nn/src/`.
+fn is_in_room_of(source: &str, file: &str) -> bool {
+    let end = ["/src/", "\\src\\"].iter().filter_map(|part| Some(source.rfind(part)? + part.len())).max();
+    end.and_then(|end| source.get(..end)).is_some_and(|room| file.starts_with(room))
 }
 
 /// A constant with all digits of an f64, which broadcasts.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use noyau_tensor::{Error, Location, Param, Tensor};
 
-use crate::fault::room;
+use crate::fault::is_ours;
 use crate::module::{named, named_buffers};
 use crate::{Mode, Module};
 
@@ -110,11 +110,6 @@ fn apply(layer: &dyn Module, x: &Tensor, mode: &Mode) -> Tensor {
 /// that have no place in a program.
 fn located(error: &Error, position: usize, added: Location) -> Option<Tensor> {
     let Error::Expression { op, message, location } = error else { return None };
-    let location = if same_crate(location.file()) { added } else { location };
+    let location = if is_ours(location.file()) { added } else { location };
     Some(Tensor::invalid(Error::Expression { op: format!("layer {position}: {op}"), message: message.clone(), location }))
-}
-
-/// Whether `file` is one of this crate's sources.
-fn same_crate(file: &str) -> bool {
-    room(file!()).is_some_and(|room| file.starts_with(room))
 }

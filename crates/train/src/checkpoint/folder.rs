@@ -127,6 +127,12 @@ impl Checkpoints {
 
     /// Makes the folder, and takes away what a program that was killed while it wrote has left there.
     pub(crate) fn open(&self) -> Result<()> {
+        if self.folder.is_file() {
+            return Err(Error::data(
+                &self.folder,
+                "this is a file; checkpoints go into a folder: give another name, of a folder that is there or is to be made",
+            ));
+        }
         fs::create_dir_all(&self.folder).map_err(|e| Error::io(&self.folder, "make the folder", &e))?;
         for name in self.names()? {
             if is_leftover(&name) {

@@ -131,9 +131,11 @@ impl Axes {
         let first = curve.rates.first().copied().unwrap_or(1e-3);
         // One step alone has some width too.
         let last = curve.rates.last().copied().filter(|&last| last > first).unwrap_or(first * 10.0);
-        // The smoothed curve fills the height. Single losses may lie outside.
-        let (low, high) = curve.smoothed.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), &v| (low.min(v), high.max(v)));
-        let (low, high) = if low <= high { (low, high) } else { (0.0, 1.0) };
+        // What comes before the least loss fills most of the height. After it losses explode, and would make all else a flat line.
+        let least = (0..curve.smoothed.len()).min_by(|&a, &b| curve.smoothed[a].total_cmp(&curve.smoothed[b])).unwrap_or(0);
+        let before = curve.losses.iter().zip(&curve.smoothed).take(least + 1).flat_map(|(&loss, &smooth)| [loss, smooth]);
+        let (low, high) = before.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), v| (low.min(v), high.max(v)));
+        let (low, high) = if low <= high { (low, high + (high - low) * 0.2) } else { (0.0, 1.0) };
         let room = ((high - low) * 0.06).max(high.abs() * 1e-3).max(1e-6);
         Axes { first, last, low: low - room, high: high + room }
     }
