@@ -108,6 +108,16 @@ async fn usable_by(backends: wgpu::Backends) -> Vec<(wgpu::Adapter, AdapterInfo)
     let instance = wgpu::Instance::new(descriptor);
     let mut found: Vec<(wgpu::Adapter, AdapterInfo)> =
         instance.enumerate_adapters(backends).await.into_iter().map(|adapter| (describe(&adapter), adapter)).map(|(i, a)| (a, i)).collect();
+    #[cfg(target_arch = "wasm32")]
+    if let [(_, info)] = &mut found[..]
+        && info.name.is_empty()
+        && let Some(name) = crate::browser::adapter_name().await
+    {
+        if is_software(&name) {
+            (info.software, info.device_type) = (true, DeviceKind::Software);
+        }
+        info.name = name;
+    }
     found.retain(|(adapter, info)| {
         let compute = adapter.get_downlevel_capabilities().flags.contains(wgpu::DownlevelFlags::COMPUTE_SHADERS);
         compute && info.limits.max_bindings >= 4 && info.limits.max_group >= noyau_shaders::MERGED_GROUP
@@ -129,9 +139,7 @@ fn describe(adapter: &wgpu::Adapter) -> AdapterInfo {
         wgpu::DeviceType::Cpu => DeviceKind::Software,
         wgpu::DeviceType::Other => DeviceKind::Other,
     };
-    // Mesa's GL driver and SwiftShader under ANGLE do not say what they are.
-    let software =
-        device_type == DeviceKind::Software || ["llvmpipe", "swiftshader", "softpipe"].iter().any(|n| info.name.to_lowercase().contains(n));
+    let software = device_type == DeviceKind::Software || is_software(&info.name);
     let subgroups = features.contains(wgpu::Features::SUBGROUP) && info.subgroup_min_size == info.subgroup_max_size;
     AdapterInfo {
         index: 0,
@@ -152,6 +160,11 @@ fn describe(adapter: &wgpu::Adapter) -> AdapterInfo {
         subgroup: subgroups.then_some(info.subgroup_min_size),
         matrices: matrices(adapter),
     }
+}
+
+/// Whether a name is that of a driver in software: Mesa's for GL, and SwiftShader under ANGLE or in a browser, do not say what they are.
+fn is_software(name: &str) -> bool {
+    ["llvmpipe", "swiftshader", "softpipe"].iter().any(|driver| name.to_lowercase().contains(driver))
 }
 
 /// See [`AdapterLimits::memory_bytes`]: the largest heap that lies with the device.

@@ -8,6 +8,8 @@
 //! Nothing here makes a GPU object in steady state; [`Gpu::objects_created`] counts them.
 
 mod adapter;
+#[cfg(target_arch = "wasm32")]
+mod browser;
 mod cache;
 mod choose;
 mod clock;

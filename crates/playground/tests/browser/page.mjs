@@ -8,11 +8,11 @@ import { gzipSync } from "node:zlib";
 import { SPIRAL } from "./engine.mjs";
 import { close, median, open, root, shoot } from "./kit.mjs";
 
-/** What a visitor sees: figures, and the pixels of all maps. */
+/** What a visitor sees: figures, and the pixels of each neuron's map. (The large map is the output's, with points drawn on it, whose edges browsers smooth in more than one way.) */
 const seen = (page) =>
   page.evaluate(() => ({
     figures: [...document.querySelectorAll("#bar .counts output, #output .figures output")].map((out) => out.textContent).filter((_, i) => i !== 2),
-    maps: [...document.querySelectorAll("#network canvas, canvas.main-map")].map((canvas) => canvas.toDataURL()),
+    maps: [...document.querySelectorAll("#network canvas")].map((canvas) => canvas.toDataURL()),
   }));
 const press = (page, control) => page.locator(`#bar [data-control="${control}"]`).click();
 const steps = (page) => page.locator("#bar .counts output").nth(1).textContent().then((text) => Number(text.replace(/\D/g, "")));
