@@ -306,10 +306,9 @@ impl Digits {
 /// The first step count above `step` at which there is a test: often at first, when much happens, then less and less.
 fn next_record(step: u64) -> u64 {
     let every = match step {
-        0..100 => 10,
-        100..400 => 20,
-        400..2000 => 50,
-        2000..10_000 => 200,
+        0..200 => 20,
+        200..1000 => 50,
+        1000..10_000 => 200,
         _ => 1000,
     };
     (step / every + 1) * every
