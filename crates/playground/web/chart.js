@@ -46,8 +46,10 @@ export class Chart {
       }
     }
     if (!(most > 0)) most = 1;
-    const [top, bottom] = this.log ? [Math.ceil(Math.log10(most)), Math.floor(Math.log10(Math.max(Math.min(least, most / 10), most * 1e-8)))] : [nice(most), 0];
-    const y = (value) => PAD.top + h - ((this.log ? Math.log10(Math.max(value, 1e-30)) : value) - bottom) / (top - bottom || 1) * h;
+    const [top, bottom] = this.log
+      ? [Math.ceil(Math.log10(most)), Math.floor(Math.log10(Math.max(Math.min(least, most / 10), most * 1e-8)))]
+      : [nice(most), 0];
+    const y = (value) => PAD.top + h - (((this.log ? Math.log10(Math.max(value, 1e-30)) : value) - bottom) / (top - bottom || 1)) * h;
     const x = (step) => PAD.left + (last > 0 ? step / last : 0) * w;
 
     context.font = "11px system-ui, sans-serif";
@@ -58,7 +60,10 @@ export class Chart {
     for (const value of marks) {
       const at = Math.round(y(value)) + 0.5;
       context.strokeStyle = colours.line;
-      line(context, [[PAD.left, at], [PAD.left + w, at]]);
+      line(context, [
+        [PAD.left, at],
+        [PAD.left + w, at],
+      ]);
       context.fillStyle = colours.muted;
       context.fillText(this.#app.number(value, 3), PAD.left - 6, at);
     }
@@ -91,8 +96,14 @@ export class Chart {
       const at = x(curve[i * 3]);
       context.lineWidth = 1;
       context.strokeStyle = colours.muted;
-      line(context, [[at, PAD.top], [at, PAD.top + h]]);
-      for (const [which, colour] of [[1, colours.muted], [2, colours.ink]]) {
+      line(context, [
+        [at, PAD.top],
+        [at, PAD.top + h],
+      ]);
+      for (const [which, colour] of [
+        [1, colours.muted],
+        [2, colours.ink],
+      ]) {
         context.beginPath();
         context.arc(at, Math.min(PAD.top + h, y(curve[i * 3 + which])), 3.5, 0, 2 * Math.PI);
         context.fillStyle = colour;
@@ -106,7 +117,11 @@ export class Chart {
     const { curve, stepsPerEpoch } = this.#app.state;
     const i = this.#at ?? n - 1;
     const words = n
-      ? this.#app.texts("curveAt", { epoch: this.#app.number(curve[i * 3] / (stepsPerEpoch || 1), 1), train: this.#app.number(curve[i * 3 + 1], 4), test: this.#app.number(curve[i * 3 + 2], 4) })
+      ? this.#app.texts("curveAt", {
+          epoch: this.#app.number(curve[i * 3] / (stepsPerEpoch || 1), 1),
+          train: this.#app.number(curve[i * 3 + 1], 4),
+          test: this.#app.number(curve[i * 3 + 2], 4),
+        })
       : this.#app.texts("curveNone");
     const set = (name, value) => this.#canvas.setAttribute(name, value);
     set("aria-label", this.#app.texts("curves"));
@@ -139,7 +154,16 @@ export class Chart {
   #key(event) {
     const n = Math.floor(this.#app.state.curve.length / 3);
     const now = this.#at ?? n - 1;
-    const to = { ArrowLeft: now - 1, ArrowDown: now - 1, ArrowRight: now + 1, ArrowUp: now + 1, PageDown: now - 10, PageUp: now + 10, Home: 0, End: n - 1 }[event.key];
+    const to = {
+      ArrowLeft: now - 1,
+      ArrowDown: now - 1,
+      ArrowRight: now + 1,
+      ArrowUp: now + 1,
+      PageDown: now - 10,
+      PageUp: now + 10,
+      Home: 0,
+      End: n - 1,
+    }[event.key];
     if (to === undefined || !n) return;
     event.preventDefault();
     this.#at = Math.min(n - 1, Math.max(0, to));

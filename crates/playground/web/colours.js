@@ -1,14 +1,27 @@
-// Colours of data: orange and blue, which colour-blind people tell apart, and ten classes that begin with them. Classes also differ by shape.
+// Colours of data: orange and blue, which colour-blind people tell apart,
+// and ten classes that begin with them. Classes also differ by shape.
 
 const PALETTES = {
   light: {
-    ink: "#1c2430", muted: "#5a6473", line: "#dfe2e6", surface: "#ffffff", edge: "#ffffff",
-    negative: "#e07b16", middle: "#f4f3ef", positive: "#1f77c4",
+    ink: "#1c2430",
+    muted: "#5a6473",
+    line: "#dfe2e6",
+    surface: "#ffffff",
+    edge: "#ffffff",
+    negative: "#e07b16",
+    middle: "#f4f3ef",
+    positive: "#1f77c4",
     classes: ["#e07b16", "#1f77c4", "#0a9373", "#c4559a", "#b79a00", "#6b54c8", "#5a6473", "#a0522d", "#0b8fb3", "#b3321f"],
   },
   dark: {
-    ink: "#e9ecf1", muted: "#a4adbb", line: "#323a46", surface: "#1b2028", edge: "#12151a",
-    negative: "#f39a3d", middle: "#262c36", positive: "#4aa3ef",
+    ink: "#e9ecf1",
+    muted: "#a4adbb",
+    line: "#323a46",
+    surface: "#1b2028",
+    edge: "#12151a",
+    negative: "#f39a3d",
+    middle: "#262c36",
+    positive: "#4aa3ef",
     classes: ["#f39a3d", "#4aa3ef", "#2fc39d", "#e784bf", "#e0c341", "#a08cf5", "#a4adbb", "#d59a78", "#5fd0ee", "#ff8a75"],
   },
 };
@@ -49,7 +62,8 @@ export function paint(image, values, offset, theme, discrete) {
   const pixels = new Uint32Array(image.data.buffer);
   for (let i = 0; i < pixels.length; i++) {
     const value = values[offset + i];
-    pixels[i] = table[discrete ? (value >= 0 ? 255 : 0) : value >= 1 ? 255 : value > -1 ? (value * 127.5 + 127.5) | 0 : value <= -1 ? 0 : 128];
+    pixels[i] =
+      table[discrete ? (value >= 0 ? 255 : 0) : value >= 1 ? 255 : value > -1 ? (value * 127.5 + 127.5) | 0 : value <= -1 ? 0 : 128];
   }
 }
 
@@ -75,15 +89,46 @@ export function mark(context, kind, x, y, r) {
       context.arc(x, y, r, 0, 2 * Math.PI);
       return;
     case 1:
-      return polygon(context, x, y, r * 1.25, [[0, -1], [1, 0], [0, 1], [-1, 0]]);
+      return polygon(context, x, y, r * 1.25, [
+        [0, -1],
+        [1, 0],
+        [0, 1],
+        [-1, 0],
+      ]);
     case 2:
-      return polygon(context, x, y, r * 1.25, [[0, -1], [0.95, 0.75], [-0.95, 0.75]]);
+      return polygon(context, x, y, r * 1.25, [
+        [0, -1],
+        [0.95, 0.75],
+        [-0.95, 0.75],
+      ]);
     case 3:
-      return polygon(context, x, y, r * 0.95, [[-1, -1], [1, -1], [1, 1], [-1, 1]]);
+      return polygon(context, x, y, r * 0.95, [
+        [-1, -1],
+        [1, -1],
+        [1, 1],
+        [-1, 1],
+      ]);
     case 4:
-      return polygon(context, x, y, r * 1.25, [[0, 1], [0.95, -0.75], [-0.95, -0.75]]);
+      return polygon(context, x, y, r * 1.25, [
+        [0, 1],
+        [0.95, -0.75],
+        [-0.95, -0.75],
+      ]);
     default:
-      return polygon(context, x, y, r * 1.2, [[-0.35, -1], [0.35, -1], [0.35, -0.35], [1, -0.35], [1, 0.35], [0.35, 0.35], [0.35, 1], [-0.35, 1], [-0.35, 0.35], [-1, 0.35], [-1, -0.35], [-0.35, -0.35]]);
+      return polygon(context, x, y, r * 1.2, [
+        [-0.35, -1],
+        [0.35, -1],
+        [0.35, -0.35],
+        [1, -0.35],
+        [1, 0.35],
+        [0.35, 0.35],
+        [0.35, 1],
+        [-0.35, 1],
+        [-0.35, 0.35],
+        [-1, 0.35],
+        [-1, -0.35],
+        [-0.35, -0.35],
+      ]);
   }
 }
 

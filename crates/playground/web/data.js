@@ -13,7 +13,12 @@ export function mountData(app, box) {
   const sets = el("div", { class: "thumbs", role: "radiogroup", "aria-labelledby": "data-title", "data-control": "dataset" });
   const buttons = [...CLASSES, ...VALUES, "own"].map((name) => {
     const canvas = el("canvas", { "aria-hidden": "true" });
-    const button = el("button", { type: "button", role: "radio", class: "thumb", "data-name": name, onclick: () => app.change("data", name) }, canvas, text(`data-${name}`));
+    const button = el(
+      "button",
+      { type: "button", role: "radio", class: "thumb", "data-name": name, onclick: () => app.change("data", name) },
+      canvas,
+      text(`data-${name}`),
+    );
     sets.append(button);
     return { name, canvas, button };
   });
@@ -45,16 +50,24 @@ export function mountData(app, box) {
   };
   const percent = (value) => new Intl.NumberFormat(app.language, { style: "percent" }).format(value / 100);
   const plain = (value) => app.number(value, 0);
-  const action = (key, control, onclick) => el("button", { type: "button", class: "button small", "data-control": control, onclick }, text(key));
+  const action = (key, control, onclick) =>
+    el("button", { type: "button", class: "button small", "data-control": control, onclick }, text(key));
   box.append(
     sets,
     slider("classes", "classes", 1, plain),
     slider("train", "trainShare", 10, percent),
     slider("noise", "noise", 5, plain),
     slider("batch", "batch", 1, plain),
-    el("div", { class: "own" },
-      action("regenerate", "regenerate", () => again(() => app.engine.regenerate(crypto.getRandomValues(new Uint32Array(1))[0] % 1_000_000))),
-      action("draw", "own", () => app.drawing.start()), action("table", "own", () => openTable(app)), help(app, "own")),
+    el(
+      "div",
+      { class: "own" },
+      action("regenerate", "regenerate", () =>
+        again(() => app.engine.regenerate(crypto.getRandomValues(new Uint32Array(1))[0] % 1_000_000)),
+      ),
+      action("draw", "own", () => app.drawing.start()),
+      action("table", "own", () => openTable(app)),
+      help(app, "own"),
+    ),
     el("p", { class: "hint", id: "own-about" }),
   );
 
@@ -87,7 +100,8 @@ export function mountData(app, box) {
     }
     const about = document.getElementById("own-about");
     about.hidden = setup.data !== "own";
-    if (setup.data === "own") about.textContent = app.texts("ownAbout", { points: app.number(points.length / 4, 0), classes: app.state.classNames.join(", ") });
+    if (setup.data === "own")
+      about.textContent = app.texts("ownAbout", { points: app.number(points.length / 4, 0), classes: app.state.classNames.join(", ") });
   }
 
   // One's own points are kept for their picture while other data is learnt.
@@ -105,7 +119,14 @@ export function mountData(app, box) {
     for (const { name, canvas } of buttons) {
       const context = sharp(canvas, THUMB, THUMB);
       context.clearRect(0, 0, THUMB, THUMB);
-      drawPoints(context, name === "own" ? ownPoints : sample(name), THUMB, app.state.theme, name === "own" ? ownValues : VALUES.includes(name), { radius: 2 });
+      drawPoints(
+        context,
+        name === "own" ? ownPoints : sample(name),
+        THUMB,
+        app.state.theme,
+        name === "own" ? ownValues : VALUES.includes(name),
+        { radius: 2 },
+      );
     }
   }
 
@@ -126,7 +147,14 @@ function sample(name) {
   const normal = () => Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random());
   const out = [];
   const put = (x, y, label) => out.push(x, y, label, 0);
-  const cones = [[-4, 2.5, 1], [0, 2.5, -1], [4, 2.5, 1], [-4, -2.5, -1], [0, -2.5, 1], [4, -2.5, -1]];
+  const cones = [
+    [-4, 2.5, 1],
+    [0, 2.5, -1],
+    [4, 2.5, 1],
+    [-4, -2.5, -1],
+    [0, -2.5, 1],
+    [4, -2.5, -1],
+  ];
   for (let i = 0; i < 90; i++) {
     const label = i % 2;
     if (name === "circle") {
@@ -172,14 +200,26 @@ function openTable(app) {
   const fault = el("p", { id: "table-fault", class: "fault", role: "alert" });
   const file = el("input", { type: "file", accept: ".csv,.tsv,.txt,text/csv,text/plain", "aria-label": app.texts("tableFile") });
   file.addEventListener("change", async () => (area.value = (await file.files[0]?.text()) ?? area.value));
-  const dialog = el("dialog", { class: "table-dialog", "aria-labelledby": "table-title" },
-    el("div", { class: "stack" },
+  const dialog = el(
+    "dialog",
+    { class: "table-dialog", "aria-labelledby": "table-title" },
+    el(
+      "div",
+      { class: "stack" },
       el("h2", { id: "table-title" }, app.texts("tableTitle")),
       el("p", { id: "table-how" }, app.texts("tableHow")),
-      el("label", { for: "table-text", class: "hidden-text" }, app.texts("tableTitle")), area, file, fault,
-      el("div", { class: "row" },
+      el("label", { for: "table-text", class: "hidden-text" }, app.texts("tableTitle")),
+      area,
+      file,
+      fault,
+      el(
+        "div",
+        { class: "row" },
         el("button", { type: "button", class: "button main", onclick: use }, app.texts("tableUse")),
-        el("button", { type: "button", class: "button", onclick: () => dialog.close() }, app.texts("cancel")))));
+        el("button", { type: "button", class: "button", onclick: () => dialog.close() }, app.texts("cancel")),
+      ),
+    ),
+  );
   async function use() {
     const wrong = await take(app, area.value);
     if (wrong) fault.textContent = wrong;

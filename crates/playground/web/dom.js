@@ -58,7 +58,12 @@ export function sharp(canvas, width, height) {
 export function field(app, labelKey, control, helpKey = labelKey, name = null) {
   control.id ||= `field-${labelKey}`;
   const label = text(labelKey, "label", { for: control.id });
-  return el("div", { class: "field", "data-control": name }, el("div", { class: "field-head" }, label, helpKey && help(app, helpKey)), control);
+  return el(
+    "div",
+    { class: "field", "data-control": name },
+    el("div", { class: "field-head" }, label, helpKey && help(app, helpKey)),
+    control,
+  );
 }
 
 /** A select; `options`: [value, text key or text]. Known keys of texts.js follow the language. */
@@ -73,7 +78,11 @@ export function fillSelect(app, control, options, chosen) {
   const wanted = JSON.stringify([options, app.language]);
   if (control.dataset.options !== wanted) {
     control.dataset.options = wanted;
-    control.replaceChildren(...options.map(([value, key]) => (app.texts.has(key) ? el("option", { value, "data-text": key }, app.texts(key)) : el("option", { value }, key))));
+    control.replaceChildren(
+      ...options.map(([value, key]) =>
+        app.texts.has(key) ? el("option", { value, "data-text": key }, app.texts(key)) : el("option", { value }, key),
+      ),
+    );
   }
   control.value = String(chosen);
 }

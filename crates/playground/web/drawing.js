@@ -54,7 +54,8 @@ export class Drawing {
     this.#map.hidden = true;
     this.#points = [];
     this.#applied = "";
-    if (state.setup.data === "own") for (let i = 0; i < state.points.length; i += 4) this.#points.push([state.points[i], state.points[i + 1], state.points[i + 2]]);
+    if (state.setup.data === "own")
+      for (let i = 0; i < state.points.length; i += 4) this.#points.push([state.points[i], state.points[i + 1], state.points[i + 2]]);
     this.#canvas.classList.add("drawing");
     this.#canvas.tabIndex = 0;
     this.#box.hidden = false;
@@ -136,7 +137,8 @@ export class Drawing {
 
   #say() {
     const count = this.#box.querySelector("output");
-    if (count) count.textContent = this.#app.texts(this.#enough() ? "drawCount" : "drawMore", { points: this.#app.number(this.#points.length, 0) });
+    if (count)
+      count.textContent = this.#app.texts(this.#enough() ? "drawCount" : "drawMore", { points: this.#app.number(this.#points.length, 0) });
   }
 
   #key(event) {
@@ -162,22 +164,44 @@ export class Drawing {
   #chips() {
     if (!this.active) return;
     const { texts, state } = this.#app;
-    const chips = palette(state.theme).classes.slice(0, CLASSES).map((colour, i) => {
-      const chip = el("canvas", { "aria-hidden": "true", class: "chip" });
-      const context = sharp(chip, 20, 20);
-      mark(context, i, 10, 10, 6.5);
-      context.fillStyle = colour;
-      context.fill();
-      const chosen = !this.#erase && this.#class === i;
-      return el("button", { type: "button", class: "button small square", "aria-pressed": String(chosen), "aria-label": texts("drawClass", { number: i + 1 }), onclick: () => this.#choose(i, false) }, chip);
-    });
+    const chips = palette(state.theme)
+      .classes.slice(0, CLASSES)
+      .map((colour, i) => {
+        const chip = el("canvas", { "aria-hidden": "true", class: "chip" });
+        const context = sharp(chip, 20, 20);
+        mark(context, i, 10, 10, 6.5);
+        context.fillStyle = colour;
+        context.fill();
+        const chosen = !this.#erase && this.#class === i;
+        return el(
+          "button",
+          {
+            type: "button",
+            class: "button small square",
+            "aria-pressed": String(chosen),
+            "aria-label": texts("drawClass", { number: i + 1 }),
+            onclick: () => this.#choose(i, false),
+          },
+          chip,
+        );
+      });
     const tool = (key, onclick, props = {}) => el("button", { type: "button", class: "button small", onclick, ...props }, text(key));
     this.#box.replaceChildren(
       el("div", { class: "row chips" }, ...chips),
-      el("div", { class: "row" },
+      el(
+        "div",
+        { class: "row" },
         tool("drawErase", () => this.#choose(this.#class, true), { "aria-pressed": String(this.#erase) }),
-        tool("drawClear", () => { this.#points = []; this.#applied = ""; this.#say(); this.#redraw(); }),
-        tool("drawDone", () => this.stop(), { class: "button small main" }), el("output", { class: "hint" })));
+        tool("drawClear", () => {
+          this.#points = [];
+          this.#applied = "";
+          this.#say();
+          this.#redraw();
+        }),
+        tool("drawDone", () => this.stop(), { class: "button small main" }),
+        el("output", { class: "hint" }),
+      ),
+    );
     translate(this.#box, texts.orNothing);
     this.#say();
   }

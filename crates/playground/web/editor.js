@@ -1,13 +1,14 @@
 // The small editor of a neuron: its bias and the weights that come in, as numbers.
 
 import { el, popup } from "./dom.js";
-import { neuronName } from "./network.js";
+import { neuronName } from "./neurons.js";
 
 export function mountEditor(app, box) {
   let anchor = null;
   app.emitEdit = open;
   box.addEventListener("toggle", (event) => {
-    if (event.newState === "closed" && anchor?.focus && (!document.activeElement || document.activeElement === document.body)) anchor.focus();
+    if (event.newState === "closed" && anchor?.focus && (!document.activeElement || document.activeElement === document.body))
+      anchor.focus();
   });
   app.on("language", () => box.matches(":popover-open") && box.hidePopover());
   app.on("reset", () => box.matches(":popover-open") && box.hidePopover());
@@ -34,9 +35,26 @@ export function mountEditor(app, box) {
       if (j === from) wanted = input;
       wanted ??= input;
     }
-    const slope = el("button", { type: "button", class: "button small", "data-control": "gradient", onclick: () => { box.hidePopover(); app.show("lab", true); } }, app.texts("seeSlope"));
+    const slope = el(
+      "button",
+      {
+        type: "button",
+        class: "button small",
+        "data-control": "gradient",
+        onclick: () => {
+          box.hidePopover();
+          app.show("lab", true);
+        },
+      },
+      app.texts("seeSlope"),
+    );
     const close = el("button", { type: "button", class: "button quiet small", onclick: () => box.hidePopover() }, app.texts("close"));
-    box.replaceChildren(el("h2", { id: "editor-title" }, neuronName(app, column, index)), el("p", { class: "hint" }, app.texts("editorHow")), el("div", { class: "edit-rows" }, ...rows), el("div", { class: "row" }, slope, close));
+    box.replaceChildren(
+      el("h2", { id: "editor-title" }, neuronName(app, column, index)),
+      el("p", { class: "hint" }, app.texts("editorHow")),
+      el("div", { class: "edit-rows" }, ...rows),
+      el("div", { class: "row" }, slope, close),
+    );
     popup(box, at);
     wanted?.focus({ preventScroll: true });
     wanted?.select();

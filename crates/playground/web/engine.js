@@ -2,8 +2,35 @@
 
 const JSON_RESULTS = new Set(["setup", "choices", "figures", "weights", "slope", "surface"]);
 const METHODS = [
-  "target", "faults", "notice", "address", "device", "deviceKind", "useDevice", "setup", "choices", "set", "reset", "regenerate", "run", "step", "epoch", "stepsPerEpoch", "figures",
-  "curve", "points", "classNames", "maps", "weights", "edit", "slope", "surface", "safetensors", "code", "setCsv", "setPoints",
+  "target",
+  "faults",
+  "notice",
+  "address",
+  "device",
+  "deviceKind",
+  "useDevice",
+  "setup",
+  "choices",
+  "set",
+  "reset",
+  "regenerate",
+  "run",
+  "step",
+  "epoch",
+  "stepsPerEpoch",
+  "figures",
+  "curve",
+  "points",
+  "classNames",
+  "maps",
+  "weights",
+  "edit",
+  "slope",
+  "surface",
+  "safetensors",
+  "code",
+  "setCsv",
+  "setPoints",
 ];
 
 let loaded = null;
@@ -23,7 +50,9 @@ export class Engine {
   #last = Promise.resolve();
 
   constructor() {
-    for (const name of METHODS) this[name] = (...args) => this.together((page) => page[name](...args)).then((value) => (JSON_RESULTS.has(name) ? JSON.parse(value) : value));
+    for (const name of METHODS)
+      this[name] = (...args) =>
+        this.together((page) => page[name](...args)).then((value) => (JSON_RESULTS.has(name) ? JSON.parse(value) : value));
   }
 
   glue() {

@@ -1,4 +1,5 @@
-// Training in slices of a frame. A frame does some steps and one reading (maps, weights or figures, in turn), in less than the 16 ms that a frame has.
+// Training in slices of a frame. A frame does some steps and one reading (maps,
+// weights or figures, in turn), in less than the 16 ms that a frame has.
 
 /** How fast training runs: steps of one frame, from the steps of an epoch. `every`: only so many milliseconds after the last. */
 export const SPEEDS = [
@@ -140,7 +141,8 @@ export class Loop {
       const taken = performance.now() - begun;
       // Steps a slice follow what the last slice of this kind took: quickly down, gently up.
       const factor = Math.min(1.3, Math.max(0.4, FRAME / Math.max(taken, 0.5)));
-      if (factor < 1 || steps >= Math.floor(this.#allowed[turn])) this.#allowed[turn] = Math.min(50_000, Math.max(1, this.#allowed[turn] * factor));
+      if (factor < 1 || steps >= Math.floor(this.#allowed[turn]))
+        this.#allowed[turn] = Math.min(50_000, Math.max(1, this.#allowed[turn] * factor));
       this.#count();
       if (this.#playing === token) app.emit("step");
       if (performance.now() - this.#said > 5000) this.#tell();
@@ -181,6 +183,10 @@ export class Loop {
     this.#said = performance.now();
     if (!state.figures) return;
     const { trainLoss, testLoss } = state.figures;
-    document.getElementById("status").textContent = app.texts("statusLine", { epoch: app.number(state.epoch, 1), train: app.number(trainLoss), test: app.number(testLoss) });
+    document.getElementById("status").textContent = app.texts("statusLine", {
+      epoch: app.number(state.epoch, 1),
+      train: app.number(trainLoss),
+      test: app.number(testLoss),
+    });
   }
 }

@@ -7,7 +7,8 @@ import { Loop } from "./loop.js";
 import { languages, makeTexts } from "./texts.js";
 import { mountBar, mountChoices, mountTools } from "./controls.js";
 import { mountData } from "./data.js";
-import { mountNetwork, weightName } from "./network.js";
+import { mountNetwork } from "./network.js";
+import { weightName } from "./neurons.js";
 import { mountEditor } from "./editor.js";
 import { mountOutput } from "./output.js";
 import { MAP_SIZE } from "./map.js";
@@ -22,8 +23,24 @@ const app = {
   texts: makeTexts("en"),
   language: "en",
   state: {
-    setup: null, choices: null, figures: null, weights: [], points: new Float32Array(), classNames: [], curve: new Float64Array(), maps: new Float32Array(), mapSize: MAP_SIZE,
-    step: 0, epoch: 0, stepsPerEpoch: 1, playing: false, device: "", deviceKind: "cpu", theme: "light", tab: "play", rate: 0,
+    setup: null,
+    choices: null,
+    figures: null,
+    weights: [],
+    points: new Float32Array(),
+    classNames: [],
+    curve: new Float64Array(),
+    maps: new Float32Array(),
+    mapSize: MAP_SIZE,
+    step: 0,
+    epoch: 0,
+    stepsPerEpoch: 1,
+    playing: false,
+    device: "",
+    deviceKind: "cpu",
+    theme: "light",
+    tab: "play",
+    rate: 0,
   },
   weight: null,
 
@@ -43,7 +60,12 @@ const app = {
   number(value, digits = 3) {
     if (!Number.isFinite(value)) return value === Infinity ? "∞" : value === -Infinity ? "−∞" : "–";
     const size = Math.abs(value);
-    const style = size === 0 || size >= 10 ** -digits ? { maximumFractionDigits: digits } : size >= 1e-6 ? { maximumSignificantDigits: 2 } : { notation: "scientific", maximumFractionDigits: 1 };
+    const style =
+      size === 0 || size >= 10 ** -digits
+        ? { maximumFractionDigits: digits }
+        : size >= 1e-6
+          ? { maximumSignificantDigits: 2 }
+          : { notation: "scientific", maximumFractionDigits: 1 };
     return new Intl.NumberFormat(app.language, style).format(value).replaceAll("-", "−");
   },
 
@@ -55,7 +77,10 @@ const app = {
   /** What the page's address holds after its `#`: choices of the page that are as usual are left out. */
   async address() {
     const address = await app.engine.address();
-    return address.split("&").filter((part) => !VIEW.some((key) => part === `${key}=`)).join("&");
+    return address
+      .split("&")
+      .filter((part) => !VIEW.some((key) => part === `${key}=`))
+      .join("&");
   },
 
   /** Whether points to test with are shown: one's own are, unless the visitor says no. */
@@ -165,7 +190,11 @@ app.readPlace = readPlace;
 function say(text, kind = "note") {
   const box = document.getElementById("messages");
   for (const old of box.children) if (old.dataset.says === text) return;
-  const close = el("button", { type: "button", class: "button quiet small", "data-text": "dismiss", onclick: () => message.remove() }, app.texts("dismiss"));
+  const close = el(
+    "button",
+    { type: "button", class: "button quiet small", "data-text": "dismiss", onclick: () => message.remove() },
+    app.texts("dismiss"),
+  );
   const message = el("div", { class: `message ${kind}`, "data-says": text }, el("p", {}, text), close);
   box.append(message);
   while (box.children.length > 4) box.firstElementChild.remove();
@@ -291,6 +320,7 @@ function hide() {
 /** Opens an address: first at step 0, then so far as it says. */
 async function reopen(address) {
   loop.pause();
+  app.state.rate = 0;
   document.getElementById("messages").replaceChildren();
   const view = new URLSearchParams(address);
   await app.engine.open(address, view.get("device") || "auto");

@@ -95,7 +95,8 @@ export class MainMap {
         const top = maps[at] + (maps[at + 1] - maps[at]) * right;
         const bottom = maps[at + MAP_SIZE] + (maps[at + MAP_SIZE + 1] - maps[at + MAP_SIZE]) * right;
         const value = top + (bottom - top) * down;
-        pixels[row * FINE + column] = table[discrete ? (value >= 0 ? 255 : 0) : value >= 1 ? 255 : value > -1 ? (value * 127.5 + 127.5) | 0 : value <= -1 ? 0 : 128];
+        pixels[row * FINE + column] =
+          table[discrete ? (value >= 0 ? 255 : 0) : value >= 1 ? 255 : value > -1 ? (value * 127.5 + 127.5) | 0 : value <= -1 ? 0 : 128];
       }
     }
   }
@@ -133,7 +134,10 @@ export class MainMap {
     this.#pointsKnown = known;
     const context = sharp(this.#points, this.size, this.size);
     context.clearRect(0, 0, this.size, this.size);
-    drawPoints(context, points, this.size, theme, setup?.problem === "regression", { showTest, radius: setup?.problem === "regression" ? 2.6 : this.size > 260 ? 3.4 : 2.8 });
+    drawPoints(context, points, this.size, theme, setup?.problem === "regression", {
+      showTest,
+      radius: setup?.problem === "regression" ? 2.6 : this.size > 260 ? 3.4 : 2.8,
+    });
   }
 
   #axes(context, theme) {
@@ -159,7 +163,10 @@ export class MainMap {
 /** A number in few letters. */
 function short(value) {
   const size = Math.abs(value);
-  const text = size !== 0 && size < 0.01 ? value.toExponential(0) : new Intl.NumberFormat("en", { notation: "compact", maximumSignificantDigits: 2 }).format(value);
+  const text =
+    size !== 0 && size < 0.01
+      ? value.toExponential(0)
+      : new Intl.NumberFormat("en", { notation: "compact", maximumSignificantDigits: 2 }).format(value);
   return text.replaceAll("-", "−");
 }
 
@@ -174,7 +181,7 @@ export function drawPoints(context, points, size, theme, regression, { showTest 
       if ((points[i + 3] !== 0) !== test) continue;
       const [x, y] = [((points[i] + 6) / 12) * size, ((6 - points[i + 1]) / 12) * size];
       const label = points[i + 2];
-      const colour = regression ? hex(table[Math.round(Math.min(1, Math.max(-1, label)) * 127.5 + 127.5)]) : classes[label] ?? classes[0];
+      const colour = regression ? hex(table[Math.round(Math.min(1, Math.max(-1, label)) * 127.5 + 127.5)]) : (classes[label] ?? classes[0]);
       mark(context, regression ? 0 : label, x, y, radius);
       if (test) {
         context.fillStyle = edge;

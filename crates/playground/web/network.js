@@ -3,41 +3,12 @@
 import { paint } from "./colours.js";
 import { el, help, select, svg, text, translate } from "./dom.js";
 import { MAP_SIZE } from "./map.js";
+import { columns, featureMap, neuronName } from "./neurons.js";
 
 const MOST_LAYERS = 6;
 const MOST_NEURONS = 8;
-/** What a feature shows of a place, scaled to -1..1, for those that the network is not given (the engine has maps of those that it is). */
-const FEATURES = {
-  x1: (x) => x / 6, x2: (x, y) => y / 6, x1sq: (x) => (x * x) / 18 - 1, x2sq: (x, y) => (y * y) / 18 - 1,
-  x1x2: (x, y) => (x * y) / 18, sinx1: (x) => Math.sin(x), sinx2: (x, y) => Math.sin(y),
-};
-
-let net = null;
-
 export function mountNetwork(app, box, tools) {
-  net = new Network(app, box, tools);
-}
-
-/** The columns of the network: names of features, then counts of neurons. */
-function columns(setup) {
-  return [setup.features.length, ...setup.layers.map((layer) => layer.neurons), setup.outputs];
-}
-
-/** A neuron in words. `column` 0: features, then hidden layers, then outputs. */
-export function neuronName(app, column, index) {
-  const { setup, classNames } = app.state;
-  if (column === 0) return app.texts(`feature-${setup.features[index]}`);
-  if (column > setup.layers.length) return setup.outputs > 1 ? app.texts("outputOf", { name: classNames[index] ?? index + 1 }) : app.texts("output");
-  return app.texts("neuronOf", { neuron: index + 1, layer: column });
-}
-
-/** A weight or bias in words. */
-export function weightName(app, parameter, index) {
-  const weight = app.state.weights.find((w) => w.parameter === parameter);
-  if (!weight) return "";
-  const per = weight.kind === "weight" ? weight.columns : 1;
-  const to = neuronName(app, weight.layer + 1, Math.floor(index / per));
-  return weight.kind === "weight" ? app.texts("weightOf", { from: neuronName(app, weight.layer, index % per), to }) : app.texts("biasOf", { to });
+  return new Network(app, box, tools);
 }
 
 class Network {
@@ -50,8 +21,21 @@ class Network {
     this.area.append(this.links, this.tip);
     box.append(this.heads, this.area);
     this.count = el("output", {});
-    this.fewer = el("button", { type: "button", class: "tick", "data-label": "layerFewer", onclick: () => this.layers((all) => all.slice(0, -1)) }, "−");
-    this.more = el("button", { type: "button", class: "tick", "data-label": "layerMore", onclick: () => this.layers((all) => [...all, { neurons: 4, activation: all.at(-1)?.activation ?? "tanh" }]) }, "+");
+    this.fewer = el(
+      "button",
+      { type: "button", class: "tick", "data-label": "layerFewer", onclick: () => this.layers((all) => all.slice(0, -1)) },
+      "−",
+    );
+    this.more = el(
+      "button",
+      {
+        type: "button",
+        class: "tick",
+        "data-label": "layerMore",
+        onclick: () => this.layers((all) => [...all, { neurons: 4, activation: all.at(-1)?.activation ?? "tanh" }]),
+      },
+      "+",
+    );
     tools.append(el("div", { class: "stepper", "data-control": "layers" }, this.fewer, this.count, this.more, help(app, "layers")));
     this.nodes = [];
     this.paths = [];
@@ -109,7 +93,11 @@ class Network {
     const { app } = this;
     const canvas = el("canvas", { width: MAP_SIZE, height: MAP_SIZE });
     const kind = spec.feature ? "feature" : spec.out ? "output" : "hidden";
-    const node = el("button", { type: "button", class: `node ${kind}`, "data-place": `${spec.column}-${spec.row}`, tabindex: "-1" }, canvas);
+    const node = el(
+      "button",
+      { type: "button", class: `node ${kind}`, "data-place": `${spec.column}-${spec.row}`, tabindex: "-1" },
+      canvas,
+    );
     if (spec.feature) {
       node.append(el("span", { class: "node-name" }, app.texts(`feature-${spec.feature}`)));
       node.setAttribute("aria-pressed", String(spec.chosen));
@@ -159,18 +147,44 @@ class Network {
 
   buildHeads(setup, choices) {
     const { app } = this;
-    const heads = [el("div", { class: "head", "data-column": 0 }, el("div", { class: "head-name" }, text("features", "h3"), help(app, "features")))];
+    const heads = [
+      el("div", { class: "head", "data-column": 0 }, el("div", { class: "head-name" }, text("features", "h3"), help(app, "features"))),
+    ];
     setup.layers.forEach((layer, l) => {
       const change = (by) => this.layers((all) => all.map((other, i) => (i === l ? { ...other, neurons: other.neurons + by } : other)));
-      const button = (sign, by, key, off) => el("button", { type: "button", class: "tick", "aria-label": app.texts(key, { layer: l + 1 }), disabled: off, onclick: () => change(by) }, sign);
+      const button = (sign, by, key, off) =>
+        el(
+          "button",
+          { type: "button", class: "tick", "aria-label": app.texts(key, { layer: l + 1 }), disabled: off, onclick: () => change(by) },
+          sign,
+        );
       const options = choices.activation.map((name) => [name, `activation-${name}`]);
-      const activation = select(app, options, layer.activation, (value) => this.layers((all) => all.map((other, i) => (i === l ? { ...other, activation: value } : other))), {
-        "aria-label": app.texts("activationOf", { layer: l + 1 }), class: "small-select", "data-control": "activation",
-      });
-      heads.push(el("div", { class: "head", "data-column": l + 1 },
-        el("span", { class: "head-layer hint" }, app.texts("layerAt", { layer: l + 1 })),
-        el("div", { class: "stepper", "data-control": "layers" }, button("−", -1, "neuronFewer", layer.neurons === 1), el("output", { "aria-label": app.texts("neurons", { count: layer.neurons }) }, String(layer.neurons)), button("+", 1, "neuronMore", layer.neurons === MOST_NEURONS)),
-        activation));
+      const activation = select(
+        app,
+        options,
+        layer.activation,
+        (value) => this.layers((all) => all.map((other, i) => (i === l ? { ...other, activation: value } : other))),
+        {
+          "aria-label": app.texts("activationOf", { layer: l + 1 }),
+          class: "small-select",
+          "data-control": "activation",
+        },
+      );
+      heads.push(
+        el(
+          "div",
+          { class: "head", "data-column": l + 1 },
+          el("span", { class: "head-layer hint" }, app.texts("layerAt", { layer: l + 1 })),
+          el(
+            "div",
+            { class: "stepper", "data-control": "layers" },
+            button("−", -1, "neuronFewer", layer.neurons === 1),
+            el("output", { "aria-label": app.texts("neurons", { count: layer.neurons }) }, String(layer.neurons)),
+            button("+", 1, "neuronMore", layer.neurons === MOST_NEURONS),
+          ),
+          activation,
+        ),
+      );
     });
     const last = setup.layers.length + 1;
     heads.push(el("div", { class: "head", "data-column": last }, el("div", { class: "head-name" }, text("output", "h3"))));
@@ -184,7 +198,14 @@ class Network {
     for (let layer = 0; layer + 1 < sizes.length; layer++) {
       for (let to = 0; to < sizes[layer + 1]; to++) {
         for (let from = 0; from < sizes[layer]; from++) {
-          const link = { layer, to, from, index: to * sizes[layer] + from, line: svg("path", { class: "link" }), wide: svg("path", { class: "touch" }) };
+          const link = {
+            layer,
+            to,
+            from,
+            index: to * sizes[layer] + from,
+            line: svg("path", { class: "link" }),
+            wide: svg("path", { class: "touch" }),
+          };
           link.wide.link = link;
           this.paths.push(link);
           seen.push(link.line);
@@ -287,13 +308,18 @@ class Network {
   /** Names for screen readers, with the bias: not while it moves. */
   nameNodes() {
     for (const entry of this.nodes) {
-      if (!entry.feature) entry.node.setAttribute("aria-label", this.app.texts("neuronNode", { name: neuronName(this.app, entry.column, entry.index), bias: this.app.number(entry.bias) }));
+      if (!entry.feature)
+        entry.node.setAttribute(
+          "aria-label",
+          this.app.texts("neuronNode", { name: neuronName(this.app, entry.column, entry.index), bias: this.app.number(entry.bias) }),
+        );
     }
   }
 
   markWeight() {
     const { weight } = this.app;
-    for (const link of this.paths) link.line.classList.toggle("chosen", Boolean(weight) && link.parameter === weight.parameter && link.index === weight.index);
+    for (const link of this.paths)
+      link.line.classList.toggle("chosen", Boolean(weight) && link.parameter === weight.parameter && link.index === weight.index);
   }
 
   tell(event) {
@@ -301,7 +327,10 @@ class Network {
     this.tip.hidden = !link;
     if (!link) return;
     const box = this.area.getBoundingClientRect();
-    const name = this.app.texts("weightOf", { from: neuronName(this.app, link.layer, link.from), to: neuronName(this.app, link.layer + 1, link.to) });
+    const name = this.app.texts("weightOf", {
+      from: neuronName(this.app, link.layer, link.from),
+      to: neuronName(this.app, link.layer + 1, link.to),
+    });
     this.tip.replaceChildren(el("strong", {}, this.app.number(link.value)), el("span", {}, name));
     const x = Math.min(Math.max(event.clientX - box.left, 90), box.width - 90);
     this.tip.style.left = `${x}px`;
@@ -337,16 +366,4 @@ class Network {
     }
     this.rove(to, true);
   }
-}
-
-const featureMaps = new Map();
-
-function featureMap(name) {
-  if (!featureMaps.has(name)) {
-    const values = new Float32Array(MAP_SIZE * MAP_SIZE);
-    const at = (i) => ((i + 0.5) / MAP_SIZE) * 12 - 6;
-    for (let row = 0; row < MAP_SIZE; row++) for (let column = 0; column < MAP_SIZE; column++) values[row * MAP_SIZE + column] = (FEATURES[name] ?? (() => 0))(at(column), -at(row));
-    featureMaps.set(name, values);
-  }
-  return featureMaps.get(name);
 }

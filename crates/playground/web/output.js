@@ -11,7 +11,15 @@ export function mountOutput(app, box, more) {
   const figure = (key, helpKey) => {
     const out = el("output", {}, "–");
     const line = key === "trainLoss" ? el("i", { class: "dash" }) : key === "testLoss" ? el("i", { class: "dash solid" }) : null;
-    return { out, box: el("div", { class: "figure" }, el("span", { class: "hint figure-name" }, text(key), helpKey && help(app, helpKey)), el("span", { class: "figure-value" }, out, line)) };
+    return {
+      out,
+      box: el(
+        "div",
+        { class: "figure" },
+        el("span", { class: "hint figure-name" }, text(key), helpKey && help(app, helpKey)),
+        el("span", { class: "figure-value" }, out, line),
+      ),
+    };
   };
   const [test, train, right] = [figure("testLoss", "losses"), figure("trainLoss"), figure("accuracy", "accuracy")];
   right.box.dataset.control = "accuracy";
@@ -32,23 +40,48 @@ export function mountOutput(app, box, more) {
   const hover = el("p", { class: "hint curve-values" });
   const curve = el("canvas", { class: "curve" });
   const chart = new Chart(app, curve, (words) => (hover.textContent = words || app.texts("curveHow")));
-  const log = el("input", { type: "checkbox", id: "check-log", onchange: () => { chart.log = log.checked; chart.draw(); } });
+  const log = el("input", {
+    type: "checkbox",
+    id: "check-log",
+    onchange: () => {
+      chart.log = log.checked;
+      chart.draw();
+    },
+  });
   const matrix = el("div", { class: "matrix-box", "data-control": "confusion" });
   box.append(
     el("div", { class: "figures" }, test.box, train.box, right.box),
-    el("div", { class: "curve-part", "data-control": "curve" },
+    el(
+      "div",
+      { class: "curve-part", "data-control": "curve" },
       el("div", { class: "canvas-box" }, curve),
-      el("div", { class: "row spread" }, hover, el("div", { class: "check" }, log, text("logScale", "label", { for: "check-log" })))),
-    el("div", { class: "stack map-part" },
+      el("div", { class: "row spread" }, hover, el("div", { class: "check" }, log, text("logScale", "label", { for: "check-log" }))),
+    ),
+    el(
+      "div",
+      { class: "stack map-part" },
       el("figure", { class: "stack tight" }, el("div", { class: "canvas-box" }, canvas), el("figcaption", {}, caption, legend)),
-      el("div", { class: "row" }, check("showTest", "showTest", app.showsTest), check("discretize", "discretize", () => app.view("discretize") === "1"))),
+      el(
+        "div",
+        { class: "row" },
+        check("showTest", "showTest", app.showsTest),
+        check("discretize", "discretize", () => app.view("discretize") === "1"),
+      ),
+    ),
   );
   more.append(
     matrix,
-    el("div", { class: "stack tight", "data-control": "export" }, el("div", { class: "matrix-name hint" }, text("export"), help(app, "export")),
-      el("div", { class: "row" },
+    el(
+      "div",
+      { class: "stack tight", "data-control": "export" },
+      el("div", { class: "matrix-name hint" }, text("export"), help(app, "export")),
+      el(
+        "div",
+        { class: "row" },
         el("button", { type: "button", class: "button small", onclick: () => saveWeights(app) }, text("saveWeights")),
-        el("button", { type: "button", class: "button small", onclick: () => openCode(app) }, text("showCode")))),
+        el("button", { type: "button", class: "button small", onclick: () => openCode(app) }, text("showCode")),
+      ),
+    ),
   );
   app.drawing = new Drawing(app, canvas, map, () => draw());
 
@@ -63,10 +96,19 @@ export function mountOutput(app, box, more) {
   function describe() {
     const { setup, shown, figures } = app.state;
     if (!setup) return;
-    caption.textContent = app.drawing.active ? app.texts("drawHow") : shown ? app.texts("mapOf", { name: shown.name }) : app.texts(setup.problem === "regression" ? "mapValues" : "mapClasses");
-    canvas.setAttribute("aria-label", app.texts("mapLabel", {
-      what: shown ? shown.name : app.texts("output"), test: app.number(figures?.testLoss ?? NaN), points: app.state.points.length / 4,
-    }));
+    caption.textContent = app.drawing.active
+      ? app.texts("drawHow")
+      : shown
+        ? app.texts("mapOf", { name: shown.name })
+        : app.texts(setup.problem === "regression" ? "mapValues" : "mapClasses");
+    canvas.setAttribute(
+      "aria-label",
+      app.texts("mapLabel", {
+        what: shown ? shown.name : app.texts("output"),
+        test: app.number(figures?.testLoss ?? NaN),
+        points: app.state.points.length / 4,
+      }),
+    );
   }
 
   function drawLegend() {
@@ -76,14 +118,16 @@ export function mountOutput(app, box, more) {
       legend.replaceChildren(el("span", {}, "−1"), el("span", { class: "gradient" }), el("span", {}, "1"));
       return;
     }
-    legend.replaceChildren(...classNames.map((name, i) => {
-      const chip = el("canvas", { class: "chip", "aria-hidden": "true" });
-      const context = sharp(chip, 14, 14);
-      mark(context, i, 7, 7, 4.6);
-      context.fillStyle = palette(theme).classes[i];
-      context.fill();
-      return el("span", { class: "legend-class" }, chip, name);
-    }));
+    legend.replaceChildren(
+      ...classNames.map((name, i) => {
+        const chip = el("canvas", { class: "chip", "aria-hidden": "true" });
+        const context = sharp(chip, 14, 14);
+        mark(context, i, 7, 7, 4.6);
+        context.fillStyle = palette(theme).classes[i];
+        context.fill();
+        return el("span", { class: "legend-class" }, chip, name);
+      }),
+    );
   }
 
   function showFigures({ figures, classNames }) {
@@ -106,11 +150,20 @@ export function mountOutput(app, box, more) {
     if (shape !== matrixShape) {
       matrixShape = shape;
       const head = el("tr", {}, el("td", { class: "corner" }), ...names.map((name) => el("th", { scope: "col", title: name }, name)));
-      const rows = counts.map((row, i) => el("tr", {}, el("th", { scope: "row", title: names[i] }, names[i]), ...row.map(() => el("td", {}))));
+      const rows = counts.map((row, i) =>
+        el("tr", {}, el("th", { scope: "row", title: names[i] }, names[i]), ...row.map(() => el("td", {}))),
+      );
       const table = el("table", { class: "matrix", "aria-labelledby": "matrix-name" }, el("thead", {}, head), el("tbody", {}, ...rows));
       matrix.replaceChildren(
-        el("p", { class: "hint matrix-name" }, text("confusion", "span", { id: "matrix-name" }), help(app, "confusion"), text("confusionHow")),
-        el("div", { class: "scroll", tabindex: "0", role: "group", "data-label": "confusion" }, table));
+        el(
+          "p",
+          { class: "hint matrix-name" },
+          text("confusion", "span", { id: "matrix-name" }),
+          help(app, "confusion"),
+          text("confusionHow"),
+        ),
+        el("div", { class: "scroll", tabindex: "0", role: "group", "data-label": "confusion" }, table),
+      );
       translate(matrix, app.texts.orNothing);
     }
     const total = counts.map((row) => row.reduce((a, b) => a + b, 0));
@@ -153,12 +206,24 @@ export function mountOutput(app, box, more) {
     });
   }).observe(box);
   app.on("maps", draw);
-  app.on("points", () => { map.forget(); draw(); });
-  app.on("shown", () => { draw(); describe(); });
-  app.on("drawing", () => { draw(); describe(); });
+  app.on("points", () => {
+    map.forget();
+    draw();
+  });
+  app.on("shown", () => {
+    draw();
+    describe();
+  });
+  app.on("drawing", () => {
+    draw();
+    describe();
+  });
   app.on("figures", showFigures);
   app.on("curve", () => chart.draw());
-  app.on("setup", () => { drawLegend(); describe(); });
+  app.on("setup", () => {
+    drawLegend();
+    describe();
+  });
   for (const event of ["theme", "language"]) {
     app.on(event, () => {
       map.forget();

@@ -4,19 +4,57 @@ import { download, el } from "./dom.js";
 
 /** What a lesson can hide: the name in the address, and its text. */
 const HIDEABLE = [
-  ["play", "play"], ["step", "step"], ["epoch", "epoch"], ["reset", "reset"], ["speed", "speed"], ["device", "device"],
-  ["problem", "problem"], ["rate", "rate"], ["optimizer", "optimizer"], ["loss", "loss"], ["penalty", "penalty"], ["penaltyRate", "penaltyRate"], ["dropout", "dropout"], ["stop", "stop"],
-  ["dataset", "data"], ["classes", "classes"], ["train", "trainShare"], ["noise", "noise"], ["batch", "batch"], ["regenerate", "regenerate"], ["own", "own"],
-  ["features", "features"], ["layers", "layers"], ["activation", "activation"],
-  ["curve", "curves"], ["accuracy", "accuracy"], ["confusion", "confusion"], ["showTest", "showTest"], ["discretize", "discretize"], ["export", "export"],
-  ["share", "share"], ["lang", "language"], ["theme", "theme"], ["gradient", "tabLab"], ["digits", "tabDigits"], ["speedtab", "tabSpeed"],
+  ["play", "play"],
+  ["step", "step"],
+  ["epoch", "epoch"],
+  ["reset", "reset"],
+  ["speed", "speed"],
+  ["device", "device"],
+  ["problem", "problem"],
+  ["rate", "rate"],
+  ["optimizer", "optimizer"],
+  ["loss", "loss"],
+  ["penalty", "penalty"],
+  ["penaltyRate", "penaltyRate"],
+  ["dropout", "dropout"],
+  ["stop", "stop"],
+  ["dataset", "data"],
+  ["classes", "classes"],
+  ["train", "trainShare"],
+  ["noise", "noise"],
+  ["batch", "batch"],
+  ["regenerate", "regenerate"],
+  ["own", "own"],
+  ["features", "features"],
+  ["layers", "layers"],
+  ["activation", "activation"],
+  ["curve", "curves"],
+  ["accuracy", "accuracy"],
+  ["confusion", "confusion"],
+  ["showTest", "showTest"],
+  ["discretize", "discretize"],
+  ["export", "export"],
+  ["share", "share"],
+  ["lang", "language"],
+  ["theme", "theme"],
+  ["gradient", "tabLab"],
+  ["digits", "tabDigits"],
+  ["speedtab", "tabSpeed"],
 ];
 
 function open(app, key, ...children) {
   const title = `dialog-${key}`;
-  const dialog = el("dialog", { "aria-labelledby": title },
-    el("div", { class: "stack" }, el("h2", { id: title }, app.texts(key)), ...children,
-      el("div", { class: "row" }, el("button", { type: "button", class: "button", onclick: () => dialog.close() }, app.texts("close")))));
+  const dialog = el(
+    "dialog",
+    { "aria-labelledby": title },
+    el(
+      "div",
+      { class: "stack" },
+      el("h2", { id: title }, app.texts(key)),
+      ...children,
+      el("div", { class: "row" }, el("button", { type: "button", class: "button", onclick: () => dialog.close() }, app.texts("close"))),
+    ),
+  );
   dialog.addEventListener("close", () => dialog.remove());
   document.body.append(dialog);
   dialog.showModal();
@@ -25,16 +63,24 @@ function open(app, key, ...children) {
 
 /** A button that copies, and says so. */
 function copier(app, key, content) {
-  const button = el("button", { type: "button", class: "button main", onclick: async () => {
-    let done = true;
-    try {
-      await navigator.clipboard.writeText(content());
-    } catch {
-      done = false; // no permission, or no secure address: the text can still be selected
-    }
-    button.textContent = app.texts(done ? "copied" : "copyFailed");
-    setTimeout(() => (button.textContent = app.texts(key)), 2000);
-  } }, app.texts(key));
+  const button = el(
+    "button",
+    {
+      type: "button",
+      class: "button main",
+      onclick: async () => {
+        let done = true;
+        try {
+          await navigator.clipboard.writeText(content());
+        } catch {
+          done = false; // no permission, or no secure address: the text can still be selected
+        }
+        button.textContent = app.texts(done ? "copied" : "copyFailed");
+        setTimeout(() => (button.textContent = app.texts(key)), 2000);
+      },
+    },
+    app.texts(key),
+  );
   return button;
 }
 
@@ -51,24 +97,55 @@ export async function openShare(app) {
   show();
   link.addEventListener("focus", () => link.select());
   const boxes = HIDEABLE.map(([name, key]) => {
-    const input = el("input", { type: "checkbox", id: `hide-${name}`, onchange: () => {
-      if (input.checked) now.add(name);
-      else now.delete(name);
-      show();
-    } });
+    const input = el("input", {
+      type: "checkbox",
+      id: `hide-${name}`,
+      onchange: () => {
+        if (input.checked) now.add(name);
+        else now.delete(name);
+        show();
+      },
+    });
     input.checked = now.has(name);
     return el("div", { class: "check" }, input, el("label", { for: input.id }, app.texts(key)));
   });
-  const lesson = el("details", {}, el("summary", {}, app.texts("lesson")), el("p", { class: "hint" }, app.texts("lessonHow")), el("div", { class: "hideable" }, ...boxes));
-  open(app, "share", el("p", {}, app.texts("shareHow")), el("div", { class: "copy-row" }, link, copier(app, "copyLink", () => link.value)), lesson);
+  const lesson = el(
+    "details",
+    {},
+    el("summary", {}, app.texts("lesson")),
+    el("p", { class: "hint" }, app.texts("lessonHow")),
+    el("div", { class: "hideable" }, ...boxes),
+  );
+  open(
+    app,
+    "share",
+    el("p", {}, app.texts("shareHow")),
+    el(
+      "div",
+      { class: "copy-row" },
+      link,
+      copier(app, "copyLink", () => link.value),
+    ),
+    lesson,
+  );
 }
 
 /** The dialog with the program. */
 export async function openCode(app) {
   await app.attempt(async () => {
     const code = await app.engine.code();
-    open(app, "showCode", el("p", {}, app.texts("codeHow")), el("pre", { tabindex: "0", "aria-label": app.texts("showCode") }, code),
-      el("div", { class: "row" }, copier(app, "copyCode", () => code), el("button", { type: "button", class: "button", onclick: () => download("main.rs", code, "text/plain") }, app.texts("saveCode"))));
+    open(
+      app,
+      "showCode",
+      el("p", {}, app.texts("codeHow")),
+      el("pre", { tabindex: "0", "aria-label": app.texts("showCode") }, code),
+      el(
+        "div",
+        { class: "row" },
+        copier(app, "copyCode", () => code),
+        el("button", { type: "button", class: "button", onclick: () => download("main.rs", code, "text/plain") }, app.texts("saveCode")),
+      ),
+    );
   });
 }
 

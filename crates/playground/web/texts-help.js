@@ -34,13 +34,19 @@ export const HELP = {
     "The share of hidden neurons that sit out each step, drawn anew each time. None can rely on another, which helps against learning by heart. Needs wide layers.",
     "La part de neurones cachés mis de côté à chaque pas, tirés au sort chaque fois. Aucun ne peut compter sur un autre, ce qui aide à ne pas apprendre par cœur. Demande des couches larges.",
   ],
-  stopHelp: ["Training pauses by itself once the test loss is below this.", "L’entraînement s’arrête de lui-même quand la perte de test passe sous cette valeur."],
+  stopHelp: [
+    "Training pauses by itself once the test loss is below this.",
+    "L’entraînement s’arrête de lui-même quand la perte de test passe sous cette valeur.",
+  ],
   classesHelp: ["How many kinds of points there are to tell apart.", "Combien de sortes de points il faut distinguer."],
   trainShareHelp: [
     "The share of points that the network learns from. The others are kept for the test: only they tell whether it has understood or learnt by heart.",
     "La part des points dont le réseau apprend. Les autres sont gardés pour le test : eux seuls disent s’il a compris ou appris par cœur.",
   ],
-  noiseHelp: ["How far points stray from their place. With much noise no border can be perfect.", "De combien les points s’écartent de leur place. Avec beaucoup de bruit, aucune frontière n’est parfaite."],
+  noiseHelp: [
+    "How far points stray from their place. With much noise no border can be perfect.",
+    "De combien les points s’écartent de leur place. Avec beaucoup de bruit, aucune frontière n’est parfaite.",
+  ],
   batchHelp: [
     "Points looked at for one step. Small batches make many shaky steps, large ones few steady steps.",
     "Le nombre de points regardés pour un pas. De petits lots font beaucoup de pas hésitants, de grands lots peu de pas sûrs.",

@@ -25,8 +25,14 @@ const TEXTS = {
   cancel: ["Cancel", "Annuler"],
   dismiss: ["Dismiss", "Compris"],
   about: ["What is this: {what}?", "Qu’est-ce que c’est : {what} ?"],
-  foot: ["Everything runs on your device: the page asks no other server for anything, and no data leaves it.", "Tout se passe sur votre appareil : la page ne demande rien à un autre serveur, et aucune donnée n’en sort."],
-  noStart: ["The engine did not start: {why} A recent browser with WebAssembly is needed.", "Le moteur n’a pas démarré : {why} Il faut un navigateur récent avec WebAssembly."],
+  foot: [
+    "Everything runs on your device: the page asks no other server for anything, and no data leaves it.",
+    "Tout se passe sur votre appareil : la page ne demande rien à un autre serveur, et aucune donnée n’en sort.",
+  ],
+  noStart: [
+    "The engine did not start: {why} A recent browser with WebAssembly is needed.",
+    "Le moteur n’a pas démarré : {why} Il faut un navigateur récent avec WebAssembly.",
+  ],
 
   play: ["Play", "Lancer"],
   pause: ["Pause", "Pause"],
@@ -47,8 +53,14 @@ const TEXTS = {
   deviceAuto: ["Automatic", "Automatique"],
   deviceGpu: ["WebGPU", "WebGPU"],
   deviceCpu: ["CPU", "CPU"],
-  stopped: ["The test loss fell to {loss} at step {step}: training stopped, as chosen under “Stop below”.", "La perte de test est descendue à {loss} au pas {step} : arrêt, comme choisi sous « Arrêt sous »."],
-  statusLine: ["Epoch {epoch}. Test loss {test}, training loss {train}.", "Époque {epoch}. Perte de test {test}, perte d’entraînement {train}."],
+  stopped: [
+    "The test loss fell to {loss} at step {step}: training stopped, as chosen under “Stop below”.",
+    "La perte de test est descendue à {loss} au pas {step} : arrêt, comme choisi sous « Arrêt sous ».",
+  ],
+  statusLine: [
+    "Epoch {epoch}. Test loss {test}, training loss {train}.",
+    "Époque {epoch}. Perte de test {test}, perte d’entraînement {train}.",
+  ],
 
   problem: ["Problem", "Problème"],
   classification: ["Classification", "Classification"],
@@ -109,7 +121,10 @@ const TEXTS = {
   drawMore: ["{points} points; two classes and six points are needed", "{points} points ; il faut deux classes et six points"],
 
   network: ["Network", "Réseau"],
-  networkHow: ["Network: arrow keys move between neurons, Enter opens a neuron’s weights", "Réseau : les flèches passent d’un neurone à l’autre, Entrée ouvre les poids d’un neurone"],
+  networkHow: [
+    "Network: arrow keys move between neurons, Enter opens a neuron’s weights",
+    "Réseau : les flèches passent d’un neurone à l’autre, Entrée ouvre les poids d’un neurone",
+  ],
   features: ["Features", "Entrées"],
   "feature-x1": ["x₁", "x₁"],
   "feature-x2": ["x₂", "x₂"],
@@ -119,9 +134,15 @@ const TEXTS = {
   "feature-sinx1": ["sin x₁", "sin x₁"],
   "feature-sinx2": ["sin x₂", "sin x₂"],
   featureNode: ["Feature {name}", "Entrée {name}"],
-  featureLast: ["The network needs at least one feature: choose another one first.", "Il faut au moins une entrée au réseau : choisissez-en d’abord une autre."],
+  featureLast: [
+    "The network needs at least one feature: choose another one first.",
+    "Il faut au moins une entrée au réseau : choisissez-en d’abord une autre.",
+  ],
   layers: ["Hidden layers", "Couches cachées"],
-  layerCount: ["{count} hidden layers|{count} hidden layer|No hidden layer", "{count} couches cachées|{count} couche cachée|Aucune couche cachée"],
+  layerCount: [
+    "{count} hidden layers|{count} hidden layer|No hidden layer",
+    "{count} couches cachées|{count} couche cachée|Aucune couche cachée",
+  ],
   layerFewer: ["One hidden layer fewer", "Une couche cachée de moins"],
   layerMore: ["One hidden layer more", "Une couche cachée de plus"],
   layerAt: ["Layer {layer}", "Couche {layer}"],
@@ -145,7 +166,10 @@ const TEXTS = {
   biasOf: ["bias of {to}", "biais de {to}"],
   bias: ["bias", "biais"],
   from: ["from {name}", "depuis {name}"],
-  editorHow: ["Change a number and watch the maps. Arrow keys move it by a tenth.", "Changez un nombre et regardez les cartes. Les flèches le déplacent d’un dixième."],
+  editorHow: [
+    "Change a number and watch the maps. Arrow keys move it by a tenth.",
+    "Changez un nombre et regardez les cartes. Les flèches le déplacent d’un dixième.",
+  ],
   seeSlope: ["See its gradient", "Voir son gradient"],
 
   losses: ["Losses", "Pertes"],
@@ -160,11 +184,17 @@ const TEXTS = {
   logScale: ["Log scale", "Échelle log"],
   showTest: ["Show test points", "Points de test"],
   discretize: ["Only the decision", "Décision seule"],
-  mapClasses: ["What the network answers at each place. Hollow points are for testing.", "Ce que le réseau répond en chaque point. Les points creux servent au test."],
+  mapClasses: [
+    "What the network answers at each place. Hollow points are for testing.",
+    "Ce que le réseau répond en chaque point. Les points creux servent au test.",
+  ],
   mapValues: ["The value that the network answers at each place.", "La valeur que le réseau répond en chaque point."],
   mapOf: ["Enlarged: {name}", "Agrandi : {name}"],
   mapAt: ["At {x1} = {x}, {x2} = {y}: {answer}", "En {x1} = {x}, {x2} = {y} : {answer}"],
-  mapLabel: ["Map of {what} over the plane with {points} data points. Test loss {test}.", "Carte de {what} sur le plan avec {points} points. Perte de test {test}."],
+  mapLabel: [
+    "Map of {what} over the plane with {points} data points. Test loss {test}.",
+    "Carte de {what} sur le plan avec {points} points. Perte de test {test}.",
+  ],
   confusion: ["Confusion matrix", "Matrice de confusion"],
   confusionHow: ["rows: true, columns: answered", "lignes : vrai, colonnes : répondu"],
 
@@ -172,11 +202,17 @@ const TEXTS = {
   export: ["Take it along", "Emporter"],
   saveWeights: ["Save weights", "Enregistrer les poids"],
   showCode: ["Model as code", "Modèle en code"],
-  codeHow: ["A whole program for noyau that trains this network on this data, in Rust.", "Un programme complet pour noyau, en Rust, qui entraîne ce réseau sur ces données."],
+  codeHow: [
+    "A whole program for noyau that trains this network on this data, in Rust.",
+    "Un programme complet pour noyau, en Rust, qui entraîne ce réseau sur ces données.",
+  ],
   copyCode: ["Copy", "Copier"],
   saveCode: ["Save as main.rs", "Enregistrer main.rs"],
   share: ["Share", "Partager"],
-  shareHow: ["This link holds everything: data, network, choices, seed, changes by hand and how far training has come. On the same device it gives the exact same state.", "Ce lien contient tout : données, réseau, choix, graine, changements à la main et avancement. Sur le même appareil, il redonne exactement le même état."],
+  shareHow: [
+    "This link holds everything: data, network, choices, seed, changes by hand and how far training has come. On the same device it gives the exact same state.",
+    "Ce lien contient tout : données, réseau, choix, graine, changements à la main et avancement. Sur le même appareil, il redonne exactement le même état.",
+  ],
   copyLink: ["Copy link", "Copier le lien"],
   copied: ["Copied", "Copié"],
   copyFailed: ["Select it and copy", "Sélectionnez et copiez"],
