@@ -419,9 +419,9 @@ impl Engine {
         &self.device
     }
 
-    /// A training step's kernels.
-    pub fn plan(&self) -> String {
-        self.steps.plan()
+    /// What a training step does on the device, a line for each launch.
+    pub fn launches(&self) -> String {
+        self.steps.launches()
     }
 
     /// Steps done.

@@ -73,8 +73,8 @@ impl Steps {
         if step.is_multiple_of(self.per_epoch * self.epochs) { self.begin(session, step).await } else { Ok(()) }
     }
 
-    pub fn plan(&self) -> String {
-        self.step.plan().to_string()
+    pub fn launches(&self) -> String {
+        self.step.describe()
     }
 
     /// The state that holds how much the penalty weighs.
