@@ -20,6 +20,7 @@ export const TEXTS = {
   epoch: { en: "Epoch", fr: "Époque" },
   speed: { en: "Images a second", fr: "Images par seconde" },
   about: { en: "{words}, {weights} weights. {train} images to train on, {batch} a step; {test} others to test on. Runs on: {device}.", fr: "{words}, {weights} poids. {train} images d’entraînement, {batch} par pas ; {test} autres pour le test. Calcul : {device}." },
+  noGpu: { en: "The digits cannot be learnt on this GPU; they begin again on the CPU. {why}", fr: "Ce GPU ne peut pas apprendre les chiffres ; ils recommencent sur le CPU. {why}" },
   loading: { en: "Loading the digits …", fr: "Chargement des chiffres …" },
 
   draw: { en: "Draw a digit", fr: "Dessinez un chiffre" },

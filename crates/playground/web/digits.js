@@ -22,6 +22,8 @@ class View {
   #learner = new Learner((digits) => this.#after(digits));
   #data = null;
   #Digits = null;
+  /** Whether a GPU has failed. */
+  #onCpu = false;
   /** What is read: {pixels, index, label}; a drawing has no index. */
   #item = null;
   #probabilities = null;
@@ -54,7 +56,7 @@ class View {
     const nodes = this.#nodes;
     nodes.play = kit.button("train", () => this.#toggle(), { class: "button main digits-play" });
     nodes.again = kit.button("again", () => this.#restart());
-    nodes.model = el("select", { onchange: () => this.open() });
+    nodes.model = el("select", { onchange: () => this.#attempt(() => this.open()) });
     kit.options(nodes.model, [["mlp", "mlp"], ["cnn", "cnn"]], "mlp");
     const figures = ["accuracy", "loss", "epoch", "speed"].map((key) => (nodes[key] = kit.figure(key)));
     nodes.about = el("p", { class: "hint" });
@@ -148,8 +150,13 @@ class View {
     try {
       const [buffer, glue] = await Promise.all([this.#data, this.#app.engine.glue()]);
       this.#Digits = glue.Digits;
-      const device = this.#app.state.deviceKind || "auto";
-      await this.#learner.open(() => glue.Digits.open(new Uint8Array(buffer), model.value, device, 1));
+      const make = (device) => this.#learner.open(() => glue.Digits.open(new Uint8Array(buffer), model.value, device, 1));
+      const device = this.#onCpu ? "cpu" : this.#app.state.deviceKind || "auto";
+      await make(device).catch((error) => {
+        if (device === "cpu") throw error;
+        this.#leaveGpu(error);
+        return make("cpu");
+      });
     } catch (error) {
       this.#data = null;
       about.textContent = "";
@@ -157,6 +164,22 @@ class View {
     }
     play.disabled = false;
     await this.#fresh();
+  }
+
+  #leaveGpu(error) {
+    this.#onCpu = true;
+    this.#app.say(this.#kit.texts("noGpu", { why: words(error) }), "error");
+  }
+
+  /** Does what may fail. What a GPU cannot do is begun again on the CPU. */
+  async #attempt(work) {
+    try {
+      await work();
+    } catch (error) {
+      if (this.#learner.figures?.deviceKind !== "gpu" || this.#onCpu) return this.#app.say(words(error), "error");
+      this.#leaveGpu(error);
+      await this.open().catch((error) => this.#app.say(words(error), "error"));
+    }
   }
 
   /** A network that has not learned yet: shows it. */
@@ -180,11 +203,7 @@ class View {
   async #toggle() {
     if (this.#learner.playing) return this.pause();
     this.#playing(true);
-    try {
-      await this.#learner.play();
-    } catch (error) {
-      this.#app.say(words(error), "error");
-    }
+    await this.#attempt(() => this.#learner.play());
     this.#playing(false);
     this.drawAll();
   }
@@ -201,13 +220,11 @@ class View {
 
   async #restart() {
     this.pause();
-    try {
+    await this.#attempt(async () => {
       // Other weights each time.
       await this.#learner.restart((this.#learner.figures.seed % 1000) + 1);
       await this.#fresh();
-    } catch (error) {
-      this.#app.say(words(error), "error");
-    }
+    });
   }
 
   /** After each slice of training. */
@@ -246,16 +263,14 @@ class View {
   }
 
   #read = calmly(0, async () => {
-    try {
-      await this.#learner.together((digits) => this.#look(digits, false));
-    } catch (error) {
-      this.#app.say(words(error), "error");
-    }
+    await this.#attempt(() => this.#learner.together((digits) => this.#look(digits, false)));
     this.#showReading();
     this.#showFilters();
   });
 
   #drawn(drawing) {
+    // Nobody reads yet.
+    if (!this.#learner.figures) return;
     const pixels = drawing ? this.#Digits.centred(drawing, SIDE) : [];
     this.#item = pixels.length ? { pixels } : null;
     if (!this.#item) this.#probabilities = this.#activations = null;
