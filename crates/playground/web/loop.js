@@ -13,6 +13,9 @@ export const USUAL_SPEED = 2;
 
 // What is left of a frame is the browser's, to draw.
 const FRAME = 11;
+// A GPU works beside the page, and most of a slice is waiting for what is read.
+const GPU_SLICE = 24;
+const GPU_LEAST = 10;
 const LEAST = 3;
 const TURNS = ["maps", "weights", "figures"];
 
@@ -128,11 +131,12 @@ export class Loop {
     try {
       const wanted = speed.steps(state.stepsPerEpoch);
       // A CPU may always learn for a few milliseconds, however dear the reading is.
-      const least = state.deviceKind === "cpu" ? LEAST / this.#cost : 1;
+      const cpu = state.deviceKind === "cpu";
+      const least = cpu ? LEAST / this.#cost : GPU_LEAST;
       const steps = Math.floor(Math.max(1, Math.min(wanted, Math.max(least, this.#allowed[turn]))));
       const before = state.step;
       const go = await this.#run(steps);
-      if (state.step < before) return await this.#again();
+      if (state.step < before && (await app.engine.target()) > state.step) return await this.#again();
       const ran = performance.now() - begun;
       if (steps > 4) this.#cost = Math.max(1e-4, this.#cost * 0.9 + (ran / steps) * 0.1);
       if (TURNS[turn] === "maps") await app.readMaps();
@@ -140,7 +144,7 @@ export class Loop {
       else await app.readFigures();
       const taken = performance.now() - begun;
       // Steps a slice follow what the last slice of this kind took: quickly down, gently up.
-      const factor = Math.min(1.3, Math.max(0.4, FRAME / Math.max(taken, 0.5)));
+      const factor = Math.min(1.3, Math.max(0.4, (cpu ? FRAME : GPU_SLICE) / Math.max(taken, 0.5)));
       if (factor < 1 || steps >= Math.floor(this.#allowed[turn]))
         this.#allowed[turn] = Math.min(50_000, Math.max(1, this.#allowed[turn] * factor));
       this.#count();
