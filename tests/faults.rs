@@ -115,56 +115,65 @@ fn a_device_that_never_ends_is_given_up() {
     });
 }
 
-/// A step that takes some seconds, by what it takes to do it a few times; and how often to run it for that.
-fn endless(session: &Session) -> (CompiledStep, usize) {
-    const PRODUCTS: usize = 16;
-    const SECONDS: f64 = 2.5;
+/// How long the device is kept busy, at least: far longer than it is waited for.
+const BUSY: Duration = Duration::from_secs(4);
+
+/// A step, and how often to run it to keep its device busy for [`BUSY`], however fast it is.
+fn long_work(session: &Session) -> (CompiledStep, usize) {
     let made = |products: usize| {
-        // A rotation: products of it stay of ordinary size.
         let begin = Param::new("begin", [1024, 1024], Init::Full(Scalar::Float(1.0)));
-        let trace = |[]: [Tensor; 0]| {
-            let w = Tensor::arange(1024).to(DType::F32).cos().reshape([1024, 1]) * (1.0 / 512.0) * Tensor::ones([1, 1024]);
-            let end = (0..products).fold(begin.tensor().clone(), |x, _| x.matmul(&w));
-            Step::returns(&end.sum()).updates([(begin.clone(), end)])
-        };
-        session.compile([], trace).expect("it compiles")
+        // Each sum is of 1024 numbers below 1/1024: products of products stay of ordinary size.
+        let w = Tensor::arange(1024).to(DType::F32).cos().reshape([1024, 1]) * (1.0 / 1024.0) * Tensor::ones([1, 1024]);
+        let end = (0..products).fold(begin.tensor().clone(), |x, _| x.matmul(&w));
+        session.compile([], |[]| Step::returns(&end.sum()).updates([(begin, end)])).expect("it compiles")
     };
     let mut one = made(1);
-    one.run(&[]).expect("nothing is wrong yet");
-    let start = Instant::now();
-    one.run(&[]).expect("nothing is wrong yet");
-    let product = start.elapsed().as_secs_f64().max(1e-6);
-    let products = ((SECONDS / product).ceil() as usize).clamp(1, PRODUCTS);
-    (made(products), (SECONDS / product / products as f64).ceil() as usize)
+    let mut seconds = || {
+        let start = Instant::now();
+        one.run(&[]).expect("nothing is wrong yet");
+        start.elapsed().as_secs_f64().max(1e-6)
+    };
+    // The least of some: a machine that is busy with other things makes single ones look long.
+    let product = (0..4).map(|_| seconds()).fold(f64::INFINITY, f64::min);
+    let needed = (BUSY.as_secs_f64() / product).ceil() as usize;
+    let products = needed.clamp(1, 16);
+    (made(products), needed.div_ceil(products))
 }
 
 #[test]
 fn a_step_that_takes_too_long_is_given_up_and_the_program_goes_on() {
     let _turn = turn();
-    // OpenGL drivers do the work when it is handed over, not when it is waited for.
-    for info in Device::list().iter().filter(|info| info.backend != "gl") {
+    let mut given_up = Vec::new();
+    for info in Device::list() {
         let device = Device::gpu(info.index).expect("it opens");
-        let (mut step, runs) = endless(&Session::new(device.clone()));
-        device.set_timeout(Duration::from_millis(150));
+        let (mut step, runs) = long_work(&Session::new(device.clone()));
+        device.set_timeout(Duration::from_millis(50));
         let start = Instant::now();
         // One by one, as a training does; a device that has enough to do is waited for here already.
         let launched = (0..runs).try_for_each(|_| step.launch());
-        let error = launched.and_then(|()| step.read(0).map(drop)).expect_err("it takes some seconds");
-        let text = error.to_string();
+        // Mesa's software drivers do the work while they are handed it: nothing is left to be waited for, and there is no hold on them.
+        if launched.is_ok() && start.elapsed() > BUSY / 2 {
+            continue;
+        }
+        let error = launched.and_then(|()| step.read(0).map(drop)).expect_err("it takes seconds");
+        let (text, waited) = (error.to_string(), start.elapsed());
         assert!(matches!(error, Error::Timeout { .. }), "{info}: {text}");
-        for part in ["0.15 s", "the step of", "tests/faults.rs", "NOYAU_TIMEOUT", "smaller batch"] {
+        for part in ["0.05 s", "the step of", "tests/faults.rs", "NOYAU_TIMEOUT", "smaller batch"] {
             assert!(text.contains(part), "{info}: `{part}` is not in: {text}");
         }
-        let waited = start.elapsed();
-        assert!(waited >= Duration::from_millis(140), "{info}: it gave up after {waited:?}");
+        assert!(waited >= Duration::from_millis(45), "{info}: it gave up after {waited:?}");
         // Nothing of it is waited for: neither now nor when it is let go.
         drop((step, device));
-        assert!(start.elapsed() < Duration::from_secs(2), "{info}: {runs} runs kept it for {:?}", start.elapsed());
+        assert!(start.elapsed() < BUSY, "{info}: {runs} runs kept it for {:?}", start.elapsed());
         // The same adapter, opened anew while the driver may still be at it, and the CPU.
         for other in [Device::gpu(info.index).expect("it opens anew"), Device::cpu()] {
             assert_eq!(program(&other).expect("it goes on"), EXPECTED, "{info}: {other:?}");
         }
+        given_up.push(info.to_string());
     }
+    // A driver with a thread of its own for the work, which is among those that scripts/test installs, so that there is something to see.
+    let threaded = Device::list().iter().any(|info| info.backend == "vulkan" && info.name.contains("SwiftShader"));
+    assert!(!threaded || given_up.iter().any(|name| name.contains("SwiftShader")), "given up: {given_up:?}");
 }
 
 fn trainer(device: Device) -> Trainer {

@@ -17,6 +17,8 @@ mod numbers;
 mod options;
 mod picture;
 mod report;
+#[path = "../common/tile.rs"]
+mod tile;
 
 use std::cell::RefCell;
 use std::process::ExitCode;

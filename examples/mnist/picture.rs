@@ -9,6 +9,7 @@ use plotters::style::text_anchor::{HPos, Pos, VPos};
 use crate::chart::{self, Area, BLUE, Curve, GREY, INK, ORANGE, text};
 use crate::mistakes::Mistake;
 use crate::report::percent;
+use crate::tile;
 
 /// Draws it all to a file.
 pub fn draw(path: &Path, epochs: &[EpochRecord], evaluation: &Evaluation, mistakes: &[Mistake], device: &str) -> anyhow::Result<()> {
@@ -88,26 +89,7 @@ fn draw_mistakes(area: &Area, mistakes: &[Mistake]) -> anyhow::Result<()> {
     text(area, &title, (16, 6), 17, &INK)?;
     for (place, mistake) in mistakes.iter().take(shown).enumerate() {
         let (left, top) = (16 + (place % 5) as i32 * 106, 40 + (place / 5) as i32 * 122);
-        let [height, width] = mistake.size;
-        // A pixel becomes a square of whole pixels; of an image larger than its tile, some pixels are left out.
-        let side = height.max(width).max(1);
-        let (every, scale) = (side.div_ceil(TILE), (TILE / side).max(1));
-        let extent = |pixels: usize| (pixels.div_ceil(every) * scale) as i32;
-        area.draw(&Rectangle::new([(left, top), (left + extent(width), top + extent(height))], BLACK.filled()))?;
-        for (y, row) in mistake.pixels.chunks(width).step_by(every).enumerate() {
-            let shades: Vec<u8> = row.iter().step_by(every).map(|&v| (v.clamp(0.0, 1.0) * 15.0).round() as u8).collect();
-            let mut x = 0;
-            // Neighbours of one shade become one rectangle; black is there already.
-            for run in shades.chunk_by(|a, b| a == b) {
-                let shade = run[0] * 17;
-                let corner = |x: usize, y: usize| (left + (x * scale) as i32, top + (y * scale) as i32);
-                if shade > 0 {
-                    let color = RGBColor(shade, shade, shade);
-                    area.draw(&Rectangle::new([corner(x, y), corner(x + run.len(), y + 1)], color.filled()))?;
-                }
-                x += run.len();
-            }
-        }
+        tile::draw(area, (left, top), mistake.size, &mistake.pixels, TILE)?;
         let caption = format!("{}, taken for {}", mistake.actual, mistake.predicted);
         text(area, &caption, (left, top + TILE as i32 + 6), 12, &INK)?;
         text(area, &format!("{:.0} % sure", mistake.sureness * 100.0), (left, top + TILE as i32 + 20), 11, &GREY)?;

@@ -70,7 +70,7 @@ impl LrCurve {
         text(svg, [left - 8.0, top - 12.0], "end", [GREY, "12"], "loss")?;
 
         writeln!(svg, "<clipPath id=\"plot\"><path d=\"M{left} {top}H{right}V{bottom}H{left}Z\"/></clipPath><g clip-path=\"url(#plot)\">")?;
-        self.line(svg, &axes, &self.losses, "stroke=\"#b8cfe3\" stroke-width=\"1\"")?;
+        self.line(svg, &axes, &self.losses, "stroke=\"#8fb4d3\" stroke-width=\"1\"")?;
         self.line(svg, &axes, &self.smoothed, &format!("stroke=\"{BLUE}\" stroke-width=\"2.5\""))?;
         writeln!(svg, "</g>")?;
 
@@ -109,7 +109,7 @@ impl LrCurve {
 
     fn legend(&self, svg: &mut String) -> std::fmt::Result {
         let [_, _, right, _] = PLOT;
-        for (row, (color, width, what)) in [("#b8cfe3", "1", "each batch"), (BLUE, "2.5", "smoothed")].into_iter().enumerate() {
+        for (row, (color, width, what)) in [("#8fb4d3", "1", "each batch"), (BLUE, "2.5", "smoothed")].into_iter().enumerate() {
             let (x, y) = (right - 84.0, 24.0 + 18.0 * row as f64);
             writeln!(svg, "<path d=\"M{:.1} {:.1}h20\" stroke=\"{color}\" stroke-width=\"{width}\"/>", x - 26.0, y - 4.0)?;
             text(svg, [x, y], "start", [INK, "13"], what)?;
