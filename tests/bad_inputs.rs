@@ -17,6 +17,9 @@ mod files;
 #[cfg(feature = "image")]
 #[path = "bad_inputs/images.rs"]
 mod images;
+#[cfg(feature = "onnx")]
+#[path = "bad_inputs/onnx.rs"]
+mod onnx;
 #[path = "bad_inputs/options.rs"]
 mod options;
 #[path = "bad_inputs/page.rs"]
@@ -57,6 +60,8 @@ fn sections() -> Vec<Section> {
         images::section(),
         files::arrays(),
         archives::section(),
+        #[cfg(feature = "onnx")]
+        onnx::section(),
         training::trainings(),
         training::weights(),
         checkpoints::section(),
@@ -78,7 +83,7 @@ fn every_bad_input_is_told_what_where_and_what_to_do() {
     assert!(faults.is_empty(), "{} of {cases} messages fall short:\n\n{}", faults.len(), faults.join("\n"));
     assert!(cases >= 60, "{cases} cases");
 
-    if !cfg!(feature = "image") {
+    if !cfg!(all(feature = "image", feature = "onnx")) {
         eprintln!("docs/ERRORS.md was not compared: it has the cases of all features, cargo test --all-features runs them");
         return;
     }

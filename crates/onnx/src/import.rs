@@ -16,4 +16,4 @@ mod value;
 
 pub use load::NEWEST_OPSET;
 pub use model::{Dim, Model, Port};
-pub use ops::supported;
+pub use ops::{limits, supported};

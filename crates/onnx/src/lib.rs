@@ -10,7 +10,7 @@ pub mod export;
 mod import;
 pub mod proto;
 
-pub use import::{Dim, Model, NEWEST_OPSET, Port, supported};
+pub use import::{Dim, Model, NEWEST_OPSET, Port, limits, supported};
 pub use noyau_cpu::Values;
 /// By which the messages of [`proto`] are read and written.
 pub use prost::Message;

@@ -6,12 +6,15 @@ mod control;
 mod elementwise;
 mod indices;
 mod layers;
+mod limits;
 mod norms;
 mod pooling;
 mod recurrent;
 mod reduce;
 mod resize;
 mod shape;
+
+pub use limits::limits;
 
 use super::call::{Call, Made};
 use super::load::Use;

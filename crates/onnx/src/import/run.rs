@@ -98,7 +98,7 @@ impl<'a> Run<'a> {
 /// The model's results for its inputs.
 pub(crate) fn run(path: &Path, program: &Program, inputs: &[Tensor], mode: &Mode) -> Result<Vec<Tensor>> {
     let inputs: Vec<Value> = inputs.iter().cloned().map(Value::from).collect();
-    Run::new(program, mode, None).model(&inputs).map_err(|message| Error::data(path, message))
+    Run::new(program, mode, None).model(&inputs).map_err(|message| Error::data(path, clipped(message)))
 }
 
 /// The expressions of the model's results, for evaluation in f64: with what their arguments are. Whole numbers are no arguments but known, so that shapes may hang on them.
@@ -116,8 +116,16 @@ pub(crate) fn run_f64(path: &Path, program: &Program, inputs: Vec<Values>) -> Re
     }
     let mode = Mode::eval();
     let run = Run::new(program, &mode, Some(RefCell::new(arguments)));
-    let results = run.model(&values).map_err(|message| Error::data(path, message))?;
+    let results = run.model(&values).map_err(|message| Error::data(path, clipped(message)))?;
     Ok((results, run.doubles.map(RefCell::into_inner).unwrap_or_default()))
+}
+
+/// A message of a length that can be read, whatever lists of numbers a file has.
+fn clipped(message: String) -> String {
+    match message.char_indices().nth(2000) {
+        Some((end, _)) => format!("{}..", &message[..end]),
+        None => message,
+    }
 }
 
 type Outcome<T> = std::result::Result<T, String>;

@@ -47,13 +47,18 @@ pub(crate) fn known(tensor: &TensorProto) -> Result<Known, String> {
         if have == count {
             return Ok(());
         }
-        Err(format!("has the shape {shape:?}, {count} elements of {}, but {place} holds {have}", kind.as_str_name()))
+        Err(format!(
+            "has the shape {shape:?}, {count} elements of {}, but {place} holds {have}: it is damaged, export it again",
+            kind.as_str_name()
+        ))
     };
     let raw = &tensor.raw_data;
     let data = if !raw.is_empty() || (count == 0 && no_lists(tensor)) {
         if count.checked_mul(width) != Some(raw.len()) {
             let (name, have) = (kind.as_str_name(), raw.len());
-            return Err(format!("has the shape {shape:?}, {count} elements of {name} of {width} bytes, but its raw data has {have} bytes"));
+            return Err(format!(
+                "has the shape {shape:?}, {count} elements of {name} of {width} bytes, but its raw data has {have} bytes: it is damaged, export it again"
+            ));
         }
         raw_values(kind, raw)?
     } else {
