@@ -185,6 +185,7 @@ class View {
   /** A network that has not learned yet: shows it. */
   async #fresh() {
     this.#testedAt = null;
+    delete this.#nodes.speed.output.dataset.known;
     this.#filtersAt = 0;
     await this.#learner.together(async (digits) => {
       this.#labels = digits.labels();
