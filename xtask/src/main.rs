@@ -55,7 +55,7 @@ fn main() -> ExitCode {
 fn run(task: Task) -> Result<()> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask is a folder of the repository");
     match task {
-        Task::Library => wasm::build(root, &["--lib", "--package", "noyau"], wasm::Profile::Dev).map(drop),
+        Task::Library => wasm::build(root, "noyau").map(drop),
         Task::Playground { port, out, no_serve, no_build } => {
             let (web, out) = (root.join("crates/playground/web"), root.join(out));
             if !no_build {

@@ -14,7 +14,7 @@ use crate::wasm;
 
 /// Builds the playground into `out`, and prints what it weighs.
 pub fn build(root: &Path, web: &Path, out: &Path) -> Result<()> {
-    let built = wasm::build(root, &["--package", "noyau-playground", "--lib"], wasm::Profile::Page)?;
+    let built = wasm::build(root, "noyau-playground")?;
     let package = out.join("pkg");
     fs::create_dir_all(&package).with_context(|| format!("{} could not be made", package.display()))?;
     let mut glue = Bindgen::new();

@@ -7,15 +7,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, bail};
 
 const TARGET: &str = "wasm32-unknown-unknown";
-
-/// How to build.
-#[derive(Clone, Copy)]
-pub enum Profile {
-    /// Quickly.
-    Dev,
-    /// For the page: `[profile.wasm]` of Cargo.toml, with 128-bit vectors, which every browser with WebGPU has (and, since 2021 to 2023, those without).
-    Page,
-}
+const PROFILE: &str = "wasm";
 
 /// Which Rust builds.
 enum Toolchain {
@@ -28,8 +20,9 @@ enum Toolchain {
 /// Debian's packages for it.
 const DEBIAN: &str = "rustc-web cargo-web rust-web-src lld-19";
 
-/// Builds a package for browsers. Returns the folder of its results.
-pub fn build(root: &Path, what: &[&str], profile: Profile) -> Result<PathBuf> {
+/// Builds the library of a package for browsers, as the page has it: by `[profile.wasm]` of Cargo.toml, with 128-bit vectors, which browsers with WebGPU have, and others since
+/// 2021 to 2023. Returns the folder of its results.
+pub fn build(root: &Path, package: &str) -> Result<PathBuf> {
     // A folder of its own, so that builds for this machine and for browsers do not wait for each other.
     let target_dir = root.join("target/wasm");
     let toolchain = toolchain()?;
@@ -43,19 +36,13 @@ pub fn build(root: &Path, what: &[&str], profile: Profile) -> Result<PathBuf> {
             command
         }
     };
-    command.current_dir(root).args(["build", "--target", TARGET, "--target-dir"]).arg(&target_dir).args(what);
-    let folder = match profile {
-        Profile::Dev => "debug",
-        Profile::Page => {
-            command.args(["--profile", "wasm"]).env("CARGO_ENCODED_RUSTFLAGS", flags());
-            "wasm"
-        }
-    };
+    command.current_dir(root).args(["build", "--lib", "--package", package, "--profile", PROFILE, "--target", TARGET, "--target-dir"]);
+    command.arg(&target_dir).env("CARGO_ENCODED_RUSTFLAGS", flags());
     let status = command.status().with_context(|| format!("cargo could not be started: {command:?}"))?;
     if !status.success() {
-        bail!("building {} for {TARGET} failed ({status}); what went wrong stands above", what.join(" "));
+        bail!("building {package} for {TARGET} failed ({status}); what went wrong stands above");
     }
-    Ok(target_dir.join(TARGET).join(folder))
+    Ok(target_dir.join(TARGET).join(PROFILE))
 }
 
 /// What the compiler is told for the page, in cargo's encoding. Panic messages name files, and those should not tell of this machine's folders.

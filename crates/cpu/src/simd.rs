@@ -6,7 +6,7 @@
 /// An instruction set that kernels are compiled for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Level {
-    /// What the build targets: SSE2, NEON, or plain wasm.
+    /// What the build targets: SSE2, NEON, or wasm with 128-bit vectors where its build has them.
     Base,
     /// AVX2 with fused multiply-add.
     #[cfg(target_arch = "x86_64")]

@@ -55,6 +55,8 @@ unsafe fn v4(work: &Work) {
 ///
 /// Written with intrinsics, since sums in arrays do not stay in registers. Only to be used in functions that enable the instructions.
 pub(crate) trait Lanes: Copy {
+    /// Whether there are registers for the sums of six rows.
+    const SIX: bool = true;
     fn zero() -> Self;
     /// `self + x * b`, `b` read from memory.
     ///
@@ -74,6 +76,8 @@ pub(crate) trait Lanes: Copy {
 }
 
 impl Lanes for [f32; LANES] {
+    // Four floats at a time in 16 registers, as SSE2 and wasm's engines have, are two rows.
+    const SIX: bool = cfg!(target_arch = "aarch64");
     #[inline(always)]
     fn zero() -> Self {
         [0.0; LANES]
@@ -191,7 +195,7 @@ unsafe fn small<V: Lanes>(work: &Work) {
         let mut i = 0;
         // SAFETY: the rows and columns are inside of the matrices.
         unsafe {
-            while i + 6 <= m {
+            while V::SIX && i + 6 <= m {
                 rows::<V, 6>(i, j, k, count, a, (right, step), to);
                 i += 6;
             }
