@@ -397,7 +397,7 @@ class View {
     let square = 0;
     for (const value of this.#filters) square += value * value;
     const unit = 1 / (2.6 * Math.sqrt(square / this.#filters.length) || 1);
-    const colour = (value) => Math.min(255, Math.max(0, (value * unit * 127.5 + 127.5) | 0));
+    const colour = (value) => Math.min(255, Math.max(0, (value * unit * 127.5 + 128) | 0));
     const given = this.#given(count);
     const most = given.reduce((a, b) => Math.max(a, b), 1e-6);
     this.filters.draw({ count, height: side, width: side }, this.#filters, colour, kit.scale(), { columns: mlp ? 8 : 4, most: mlp ? 58 : 120, ring: mlp ? (i) => given[i] / most : null });
@@ -444,7 +444,7 @@ class View {
       fill.style.width = `${share}%`;
       fill.style.left = `${value < 0 ? 50 - share : 50}%`;
       fill.dataset.sign = value < 0 ? "negative" : "positive";
-      row.lastChild.textContent = kit.number(value, 2);
+      row.lastChild.textContent = kit.fixed(value, 2);
     });
   }
 

@@ -52,6 +52,7 @@ export function makeKit(app, root, table) {
       const front = Number(mantissa);
       return Math.abs(front) === 1 ? `${front < 0 ? "−" : ""}10${raised}` : `${plain(front, { maximumFractionDigits: Math.max(1, Math.min(3, digits - 1)) })}\u202f·\u202f10${raised}`;
     },
+    fixed: (value, digits) => new Intl.NumberFormat(app.language, { minimumFractionDigits: digits, maximumFractionDigits: digits }).format(value).replace("-", "−"),
     percent: (value, digits = 1) => (Number.isFinite(value) ? new Intl.NumberFormat(app.language, { style: "percent", maximumFractionDigits: digits }).format(value) : "–"),
     translate: () => {
       for (const [data, attribute] of ATTRIBUTES) {
