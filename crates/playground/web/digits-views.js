@@ -182,7 +182,7 @@ export class Curve {
     let most = accuracy ? 1 : 0;
     for (let i = 0; i < n && !accuracy; i++) for (const at of [train, test]) if (Number.isFinite(values[i * 5 + at])) most = Math.max(most, values[i * 5 + at]);
     const context = sharp(this.#canvas, width, HEIGHT);
-    const { x, y, h } = axes(context, kit, width, HEIGHT, [0, Math.max(last, 1)], [0, most || 2.5], { percent: accuracy, below: kit.texts("steps") });
+    const { x, y, h } = axes(context, kit, width, HEIGHT, [0, Math.max(last, 20)], [0, most || 2.5], { percent: accuracy, below: kit.texts("steps") });
     const colours = kit.palette();
     const line = (which) => {
       const out = [];
