@@ -28,7 +28,7 @@ fn heads(call: &Call, i: usize, count: &str) -> Result<Tensor, String> {
 
 /// What is 0 where `open` holds and closes elsewhere.
 fn closing(open: &Tensor) -> Tensor {
-    open.where_(0.0, Attention::CLOSED as f32)
+    open.where_(0.0, Attention::CLOSED)
 }
 
 /// Which keys are open to which queries: masks that are added to the scores.
@@ -44,7 +44,7 @@ fn masks(call: &Call, q: &Tensor, k: &Tensor, past: usize) -> Result<Vec<Tensor>
         if let Some(last) = widths.last_mut() {
             last.1 = missing;
         }
-        all.push(if missing > 0 { mask.pad(&widths, Attention::CLOSED as f32) } else { mask });
+        all.push(if missing > 0 { mask.pad(&widths, Attention::CLOSED) } else { mask });
     }
     let (i, j) = (Tensor::iota([n, m], 0).to(DType::I32), Tensor::iota([n, m], 1).to(DType::I32));
     let filled = call.optional(6)?.map(|t| t.to(DType::I32).reshape([t.numel(), 1, 1, 1]));
@@ -99,8 +99,8 @@ fn attention(call: &Call) -> Made {
         let scores = q.matmul(&k.transpose(2, 3)).to(DType::F32) * scale as f32;
         let scores = if cap > 0.0 { (scores / cap).tanh() * cap } else { scores };
         let bias = masks.iter().fold(Tensor::zeros([1, 1, 1, 1]), |sum, mask| sum + mask);
-        let closed = bias.le(Attention::CLOSED as f32);
-        let biased = closed.where_(Attention::CLOSED as f32, &scores + bias);
+        let closed = bias.le(Attention::CLOSED);
+        let biased = closed.where_(Attention::CLOSED, &scores + bias);
         let weights = closed.where_(0.0, biased.softmax(-1));
         let y = weights.to(v.dtype()).matmul(&v);
         let shown = match call.int("qk_matmul_output_mode", 0) {
