@@ -28,7 +28,7 @@ fn programs() -> &'static Path {
     })
 }
 
-const NAMES: [&str; 3] = ["mnist", "resnet", "transformer"];
+const NAMES: [&str; 4] = ["mnist", "resnet", "transformer", "autoencoder"];
 
 fn file(name: &str) -> String {
     format!("{name}{}", std::env::consts::EXE_SUFFIX)
@@ -383,6 +383,24 @@ fn lines_for_people() {
     let help = files.run(&["--help"]);
     assert_eq!(help.status.code(), Some(0));
     assert!(String::from_utf8_lossy(&help.stdout).contains("--batch-size"));
+}
+
+#[test]
+fn digits_are_drawn_from_their_codes() {
+    let files = Files::new(8);
+    let output = files.run_program("autoencoder", &["--epochs", "2", "--code", "4", "--picture", "codes.svg"]);
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8(output.stdout).expect("text");
+    for part in
+        ["64 pixels - 256 - 4 - 256 - 64 pixels", "40 images to learn from, 20 to test with", "Of 64 numbers 4 are left", "codes.svg shows"]
+    {
+        assert!(text.contains(part), "`{part}` is not in:\n{text}");
+    }
+    let picture = std::fs::read_to_string(files.path("codes.svg")).expect("the picture");
+    assert!(picture.contains("Drawn from their codes") && picture.contains("4 numbers in place of 64"));
+    let refused = files.run_program("autoencoder", &["--code", "0"]);
+    let stderr = String::from_utf8_lossy(&refused.stderr);
+    assert!(refused.status.code() == Some(1) && stderr.contains("--code") && stderr.contains("a whole number from 1 on"), "{stderr}");
 }
 
 #[test]

@@ -47,11 +47,11 @@ pub fn draw(
     let rows: [(&str, &str, &[f32]); 5] = [
         ("Test images", "one of each class", &originals),
         ("Drawn from their codes", &format!("{code} numbers in place of {pixels}"), &drawn),
-        ("From code to code", "a tenth of the way at each step, drawn by the decoder: most of what lies between is a digit too", &by_code),
-        ("From image to image", "the same way, pixel by pixel: what lies between is two digits over each other", &by_pixel),
+        ("From code to code", "in equal steps, each drawn by the decoder", &by_code),
+        ("From image to image", "the same steps pixel by pixel: two digits over each other", &by_pixel),
         ("From code to code", "two others", &again),
     ];
-    chart::save(path, (36 + STEP as u32 * COLUMNS as u32, 30 + 140 * rows.len() as u32), |area| {
+    chart::save(path, (36 + STEP as u32 * COLUMNS as u32, 10 + 140 * rows.len() as u32), |area| {
         for (place, (title, words, images)) in rows.iter().enumerate() {
             let top = 14 + place as i32 * 140;
             text(area, title, (20, top), 17, &INK)?;
