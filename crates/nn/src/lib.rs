@@ -1,9 +1,9 @@
 //! Layers, initialisers, losses, optimizers and learning-rate schedules: all of them tensor expressions that know no device.
 //!
-//! In the order in which data flows: [`init`] says how parameters begin; [`layers`] and [`activation`] hold them and compute with them, each a
-//! [`Module`] whose [`Mode`] says whether it is being trained; [`augment`] moves and changes images while it is; [`loss`] makes one number of predictions and
-//! targets, [`LossScaler`] keeps its gradients within what halves hold, [`metrics`] counts what people want to read; [`optim`] writes down the parameters' next values, at the learning rate that a
-//! [`Schedule`] gives.
+//! In the order in which data flows: [`init`] says how parameters begin; [`layers`] and [`activation`] hold them and compute with them,
+//! each a [`Module`] whose [`Mode`] says whether it is being trained; [`augment`] moves and changes images while it is; [`loss`] makes one
+//! number of predictions and targets, [`LossScaler`] keeps its gradients within what halves hold, [`metrics`] counts what people want to
+//! read; [`optim`] writes down the parameters' next values, at the learning rate that a [`Schedule`] gives.
 //!
 //! Names are PyTorch's where it has one. Nothing here panics or returns a `Result` while a program is being built: a mistake becomes a tensor
 //! that carries it, and `eval` and `compile` return it.

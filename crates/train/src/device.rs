@@ -102,8 +102,8 @@ impl Device {
         }
     }
 
-    /// Has a GPU's variants of matrix products measured when steps are compiled from now on, each distinct product once, or no longer; see [`Measure`]. Without it, and
-    /// without `NOYAU_TUNE=1` in the environment, nothing is measured. The CPU has nothing to measure.
+    /// Has a GPU's variants of matrix products measured when steps are compiled from now on, each distinct product once, or no longer; see [`Measure`]. Without
+    /// it, and without `NOYAU_TUNE=1` in the environment, nothing is measured. The CPU has nothing to measure.
     pub fn set_tuning(&self, measure: Measure) {
         if let Kind::Gpu(gpu) = &self.0 {
             gpu.set_tuning(measure);
@@ -152,15 +152,15 @@ impl Device {
         }
     }
 
-    /// Bytes of memory that steps on this device can take, as far as its driver and the system tell: what is free for the CPU and for GPUs that share its memory, all of a GPU's
-    /// own memory otherwise. The system tells on Linux, GPUs' drivers where they are Vulkan's.
+    /// Bytes of memory that steps on this device can take, as far as its driver and the system tell: what is free for the CPU and for GPUs that share its
+    /// memory, all of a GPU's own memory otherwise. The system tells on Linux, GPUs' drivers where they are Vulkan's.
     pub fn memory(&self) -> Option<u64> {
         let room = self.room();
         [room.whole, room.free].into_iter().flatten().min()
     }
 
-    /// How long a wait for a GPU may take before it fails with [`Error::Timeout`]: 10 minutes, or the seconds that the environment variable `NOYAU_TIMEOUT` says, unless set. The CPU
-    /// is never waited for.
+    /// How long a wait for a GPU may take before it fails with [`Error::Timeout`]: 10 minutes, or the seconds that the environment variable `NOYAU_TIMEOUT`
+    /// says, unless set. The CPU is never waited for.
     pub fn set_timeout(&self, timeout: Duration) {
         if let Kind::Gpu(gpu) = &self.0 {
             gpu.set_timeout(timeout);

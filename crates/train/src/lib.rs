@@ -1,8 +1,15 @@
 //! Sessions and trainers: where models meet devices.
 //!
-//! In the order in which data flows: [`Device`] is where steps run; [`Session`] holds the states that live there and compiles the steps that programs describe by [`Spec`] and [`Step`]; `feed` brings a data
-//! set's batches to a step; [`Trainer`] fits a model to them as [`Fit`] says, by the loop in `run`, and keeps [`History`]; `evaluate` makes an [`Evaluation`] of a data set; `checkpoint` keeps states in files, from which a training goes on; `callbacks` are what happens after each epoch; `memory_use` says what a plan takes; `diagnose` finds out why a loss became NaN;
-//! `watch` looks at what a run does: checks it kernel by kernel, or traces it.
+//! In the order in which data flows:
+//!
+//! - [`Device`] is where steps run;
+//! - [`Session`] holds the states that live there and compiles the steps that programs describe by [`Spec`] and [`Step`];
+//! - `feed` brings a data set's batches to a step;
+//! - [`Trainer`] fits a model to them as [`Fit`] says, by the loop in `run`, and keeps [`History`]; `callbacks` are what happens after each epoch;
+//! - `evaluate` makes an [`Evaluation`] of a data set; [`LrFinder`] looks for a learning rate and draws what it saw;
+//! - `checkpoint` keeps states in files, from which a training goes on; `weights` takes models' values from files of any origin;
+//! - `memory_use` says what a plan takes; `diagnose` finds out why a loss became NaN; `watch` looks at what a run does: checks it kernel by kernel, or
+//!   traces it.
 
 #![forbid(unsafe_code)]
 

@@ -64,23 +64,23 @@ impl Session {
     /// Whether steps compiled from now on check each kernel that they run: what it stored is compared with what it has to store, worked out on the host with the
     /// room that rounding needs. A run fails with [`Error::WrongResult`] at the first kernel that differs, which it names with its sizes and source line.
     ///
-    /// On a GPU this finds mistakes of kernels and drivers, on the CPU those of its executor. Each multiplication and addition is done again in f64, some billion a second
-    /// and core: tens of times what a run takes on a CPU, thousands of times on a fast GPU; and all intermediate values stay in memory. A sum of several thousand terms
-    /// hides a mistake in one of them. What a device makes of NaN and infinities is not checked: see [`Session::check_finite`].
+    /// On a GPU this finds mistakes of kernels and drivers, on the CPU those of its executor. Each multiplication and addition is done again in f64, some
+    /// billion a second and core: tens of times what a run takes on a CPU, thousands of times on a fast GPU; and all intermediate values stay in memory. A sum
+    /// of several thousand terms hides a mistake in one of them. What a device makes of NaN and infinities is not checked: see [`Session::check_finite`].
     pub fn validate(&self, on: bool) {
         self.inner.watching.set_validate(on);
     }
 
-    /// Whether steps compiled from now on look for NaN and infinities in all that their kernels store. A run fails with [`Error::NotFinite`] at the first, naming the
-    /// kernel, how many elements are none, and the operation that made them.
+    /// Whether steps compiled from now on look for NaN and infinities in all that their kernels store. A run fails with [`Error::NotFinite`] at the first,
+    /// naming the kernel, how many elements are none, and the operation that made them.
     ///
     /// It takes as long as running launch by launch and reading all values back does.
     pub fn check_finite(&self, on: bool) {
         self.inner.watching.set_check_finite(on);
     }
 
-    /// Begins to write down what happens when, on the host and on the device: compiling, and the first 32 runs of each step, kernel by kernel. The file, in the form that
-    /// ui.perfetto.dev and chrome://tracing open, is written by [`Session::finish_trace`] or when the session ends.
+    /// Begins to write down what happens when, on the host and on the device: compiling, and the first 32 runs of each step, kernel by kernel. The file, in the
+    /// form that ui.perfetto.dev and chrome://tracing open, is written by [`Session::finish_trace`] or when the session ends.
     ///
     /// A run that is written down waits for the device; others are as ever. Steps that validate or check show as one event. Fails where no file can be written.
     pub fn trace(&self, path: impl AsRef<Path>) -> Result<()> {

@@ -1,7 +1,8 @@
 //! Seeing and checking what a run does.
 //!
-//! A watched step runs launch by launch. `describe` puts kernels in words; `replay` does a kernel again on the host, by the arithmetic of `interval` and `sums`, and finds what a
-//! device computed wrong; `finite` finds the first NaN; `trace` writes down when everything happened. A step that is not watched does none of this.
+//! A watched step runs launch by launch. `describe` puts kernels in words; `replay` does a kernel again on the host, by the arithmetic of `interval` and
+//! `sums`, and finds what a device computed wrong; `finite` finds the first NaN; `trace` writes down when everything happened. A step that is not watched does
+//! none of this.
 
 mod attention;
 mod describe;

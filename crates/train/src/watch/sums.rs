@@ -1,8 +1,8 @@
 //! Reductions with room for rounding.
 //!
-//! A sum of n terms may be off by n - 1 units in the last place of the sum of their magnitudes, which no order of additions exceeds (Higham, "Accuracy and Stability
-//! of Numerical Algorithms", 2002, section 4.2). Where the terms are multiples of a power of two that leaves all partial sums exact, as counts are, it may not be off
-//! at all.
+//! A sum of n terms may be off by n - 1 units in the last place of the sum of their magnitudes, which no order of additions exceeds (Higham, "Accuracy and
+//! Stability of Numerical Algorithms", 2002, section 4.2). Where the terms are multiples of a power of two that leaves all partial sums exact, as counts are,
+//! it may not be off at all.
 
 use noyau_tensor::{BinaryOp, DType, ReduceOp};
 
