@@ -88,7 +88,10 @@ pub(super) fn decode(path: &Path, bytes: &[u8], wanted: &Wanted) -> Result<Pixel
             "{height} x {width} pixels are more than the {most} that an image may have; raise max_pixels if it is to be read"
         )));
     }
-    if pixels > bytes.len() as u64 * each {
+    // A JPEG is decoded in tiles of up to 32 x 32: a strip of one row takes as much as one of 32.
+    let tile = if format == ImageFormat::Jpeg { 32 } else { 1 };
+    let decoded = u64::from(width).next_multiple_of(tile) * u64::from(height).next_multiple_of(tile);
+    if decoded > bytes.len() as u64 * each {
         let len = bytes.len();
         return Err(fault(format!(
             "its header promises {height} x {width} pixels, more than {len} bytes can hold: it is damaged; {REMEDY}"
