@@ -39,6 +39,21 @@ for (const device of ["cpu", "gpu"]) {
       });
     }
 
+    test("learns three classes by cross-entropy", async (t) => {
+      const address = "data=spiral&classes=3&features=x1,x2,sinx1,sinx2&layers=8tanh,8tanh&loss=cross-entropy&optimizer=adam&rate=0.01&seed=1";
+      const [first, end] = await on(
+        async (playground, _, json) => {
+          const first = await json("figures");
+          await playground.run(1500);
+          return [first, await json("figures")];
+        },
+        { address },
+      );
+      t.diagnostic(`three spirals: test loss ${first.testLoss.toFixed(3)} -> ${end.testLoss.toFixed(3)}, ${(100 * end.testAccuracy).toFixed(1)} % right`);
+      assert.ok(end.testLoss < first.testLoss / 2 && end.testAccuracy > 0.8, JSON.stringify(end));
+      assert.deepEqual(end.confusion.map((row) => row.length), [3, 3, 3]);
+    });
+
     test("the same seed gives the same curve in any slices, another seed another one", async () => {
       const curve = async (playground, { slices }) => {
         for (const steps of slices) await playground.run(steps);
@@ -88,6 +103,23 @@ for (const device of ["cpu", "gpu"]) {
       assert.ok(changed(before.length / 64 - 1), "the output's map");
     });
 
+    test("reads digits", async () => {
+      const found = await page.evaluate(
+        async ([device]) => {
+          const { Digits } = await import("/pkg/noyau_playground.js");
+          const data = new Uint8Array(await (await fetch("/digits.bin")).arrayBuffer());
+          const digits = await Digits.open(data, "mlp", device, 1);
+          for (let done = 0; done < 40; done += 10) await digits.run(10);
+          const [figures, sure] = [JSON.parse(digits.figures()), await digits.classify(digits.image(0))];
+          digits.free();
+          return { figures, sum: sure.reduce((a, b) => a + b), count: sure.length };
+        },
+        [device],
+      );
+      assert.ok(found.figures.step > 0 && found.figures.deviceKind === device && Number.isFinite(found.figures.testLoss), JSON.stringify(found));
+      assert.ok(found.count === 10 && Math.abs(found.sum - 1) < 1e-4, JSON.stringify(found));
+    });
+
     test("a table trains, a malformed one says which line and why", async () => {
       const [points, names, first, end, fault] = await on(
         async (playground, { table, broken }, json) => {
@@ -133,7 +165,7 @@ describe("the engine without WebGPU", () => {
       const data = [...readFileSync(join(root, "crates/playground/web/digits.bin"))];
       assert.ok(data.length < 1_000_000);
       // Steps, and parts of the tests between them.
-      const units = model === "mlp" ? 200 : 150;
+      const units = model === "mlp" ? 200 : 240;
       const found = await page.evaluate(
         async ([model, units]) => {
           const { Digits } = await import("/pkg/noyau_playground.js");
