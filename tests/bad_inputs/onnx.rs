@@ -117,7 +117,7 @@ pub fn section() -> Section {
     ];
     Section {
         title: "Models in ONNX's format",
-        words: "Everything that is wrong with a file is said when it is opened, and all operations that are missing at once.",
+        words: "`model(nodes, stored)` makes the bytes of a file that goes from `x` to `y`, of 3 numbers each; `stored` and `elsewhere` make a weight `b` in the file and in another one. All operations that are missing are named at once.",
         cases,
     }
 }
