@@ -75,16 +75,16 @@ impl Kernels {
     /// The panels of `count` rows (`left`) or columns: where each begins, and how many there are in it.
     pub(crate) fn panels(&self, left: bool, count: usize) -> impl Iterator<Item = (usize, usize)> {
         let size = if left { self.tall } else { self.wide };
-        let by_size = (!left).then(|| (0..count).step_by(size).map(move |start| (start, size.min(count - start))));
-        by_size.into_iter().flatten().chain(left.then(|| rows(count, count.div_ceil(size))).into_iter().flatten())
+        let panels = count.div_ceil(size);
+        (0..panels).map(move |i| if left { share(count, panels, i) } else { (i * size, size.min(count - i * size)) })
     }
 }
 
-/// `m` rows in panels that differ by one row at most.
+/// Where panel `i` of `m` rows begins, and how many there are in it: panels differ by one row at most.
 #[inline(always)]
-fn rows(m: usize, panels: usize) -> impl Iterator<Item = (usize, usize)> {
-    let (each, more) = (m / panels.max(1), m % panels.max(1));
-    (0..panels).map(move |i| (i * each + i.min(more), each + usize::from(i < more)))
+fn share(m: usize, panels: usize, i: usize) -> (usize, usize) {
+    let (each, more) = (m / panels, m % panels);
+    (i * each + i.min(more), each + usize::from(i < more))
 }
 
 unsafe fn multiply_base(block: &Block) {
@@ -141,7 +141,7 @@ unsafe fn multiply<V: Lanes, const TALL: usize, const WIDE: usize, const PADDED:
         let cols = (block.n - j).min(WIDE * LANES);
         let right = block.right.wrapping_add(j / (WIDE * LANES) * block.right_panel);
         let mut left = block.left;
-        for (i, count) in rows(block.m, block.panels) {
+        for (i, count) in (0..block.panels).map(|i| share(block.m, block.panels, i)) {
             let to = block.to.wrapping_offset(i as isize * block.row).wrapping_add(j);
             let tile = Tile { k: block.k, left, right, right_step: block.right_step, to, row: block.row, cols, more: block.more };
             // SAFETY: the caller's promise.

@@ -110,4 +110,30 @@ fn plans_that_leave_their_buffers_are_refused() {
     let mut plan = b.loop_plan(&[6], &[]);
     plan.buffers[1].kind = BufferKind::Slot(0);
     assert!(Cpu::new().load(Arc::new(plan), &mut |_| unreachable!()).is_err());
+    // Nor by another number.
+    let mut b = Builder::default();
+    let x = b.load(&[6], DType::F32, Index::identity(&[6]), Level::Outer);
+    let to = b.store(x, &[6], Index::identity(&[6]));
+    b.body.operands[to] = b.body.operands[0];
+    let refused = Cpu::new().load(Arc::new(b.loop_plan(&[6], &[])), &mut |_| unreachable!()).map(|_| ());
+    assert!(refused.unwrap_err().to_string().contains("two numbers among the operands"));
+}
+
+/// The loops of a product go by its sizes, so its matrices have to be of these, however small a part of their buffers they are.
+#[test]
+fn products_of_other_sizes_than_their_matrices_are_refused() {
+    let load = |rows: usize, columns: usize| {
+        let mut b = Builder::default();
+        let (x, y) = (b.buffer(&[100], DType::F32), b.buffer(&[100], DType::F32));
+        let p = b.value(Instr::Product, DType::F32, Level::Outer);
+        b.store(p, &[4, 4], Index::identity(&[4, 4]));
+        let a = Matrix::strided(x, 0, &[], (rows, columns), (columns, 1));
+        let c = Matrix::strided(y, 0, &[], (5, 4), (4, 1));
+        let matmul = Matmul { batch: Vec::new(), m: 4, n: 4, k: 5, a, b: c, body: b.body };
+        Cpu::new().load(Arc::new(plan(b.buffers, vec![KernelKind::Matmul(matmul)])), &mut |_| unreachable!()).map(|_| ())
+    };
+    assert!(load(4, 5).is_ok());
+    for (rows, columns) in [(3, 5), (4, 7), (5, 4), (2, 10)] {
+        assert!(load(rows, columns).unwrap_err().to_string().contains("is not a matrix of 4 by 5"), "{rows} by {columns}");
+    }
 }

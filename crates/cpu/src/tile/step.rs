@@ -70,6 +70,8 @@ pub(crate) enum Extra {
     },
     /// Of a normalisation: whether its result goes to its place past the caches.
     Norm {
+        // Other processors have no such stores.
+        #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]
         past: bool,
     },
     /// In place: operand, place of the origin, steps.
