@@ -121,6 +121,7 @@ impl Faults {
     }
 
     /// How long a wait may take.
+    #[cfg_attr(target_arch = "wasm32", allow(dead_code))] // Browsers wait by themselves.
     pub fn timeout(&self) -> Duration {
         Duration::from_millis(self.timeout.load(Ordering::Relaxed))
     }
@@ -141,6 +142,7 @@ impl Faults {
     }
 
     /// The error of a wait that took too long, for `what`.
+    #[cfg_attr(target_arch = "wasm32", allow(dead_code))]
     pub fn timed_out(&self, what: &str) -> Error {
         self.late.store(true, Ordering::Relaxed);
         let seconds = self.timeout().as_secs_f64();

@@ -5,7 +5,9 @@ use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 
-use noyau_tensor::{Error, Result};
+#[cfg(not(target_arch = "wasm32"))]
+use noyau_tensor::Error;
+use noyau_tensor::Result;
 
 use crate::context::Device;
 
