@@ -62,7 +62,7 @@ fn records_are_the_same_however_the_work_is_cut() {
     };
     let count = whole.records().len();
     assert_eq!(bits(&whole, count), bits(&cut, count));
-    assert_eq!(count, 10);
+    assert!(count > 10);
 
     let mut other = open(Kind::Mlp, 8);
     until(&mut other, 40, 10);
@@ -98,7 +98,8 @@ fn an_image_is_read_with_all_that_the_layers_make_of_it() {
         let mut digits = open(kind, 3);
         let stages = digits.stages();
         assert_eq!(stages.iter().map(|s| (s.count, s.height, s.width)).collect::<Vec<_>>(), sizes);
-        until(&mut digits, 60, 50);
+        // Unit by unit: no step follows the test.
+        until(&mut digits, 60, 1);
         let mut agree = 0;
         for index in 0..50 {
             let pixels = digits.images().test.image(index).unwrap();
