@@ -73,6 +73,9 @@ pub(super) fn decode(path: &Path, bytes: &[u8], wanted: &Wanted) -> Result<Pixel
     if format == ImageFormat::Jpeg && !jpeg_has_end(bytes) {
         return Err(fault(format!("the image has been cut short: its mark of the end is missing; fetch it again, or {REMEDY}")));
     }
+    if format == ImageFormat::Png && !png_palette_is_whole(bytes) {
+        return Err(fault(format!("the image is damaged (its palette is no list of colours); fetch it again, or {REMEDY}")));
+    }
     let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
     let mut limits = Limits::no_limits();
     // Sixteen bytes a pixel are more than any kind takes, and what is beside the pixels is no larger than a large file.
@@ -168,6 +171,21 @@ fn jpeg_has_end(bytes: &[u8]) -> bool {
         }
     }
     false
+}
+
+/// Whether the palette, if there is one, has three bytes a colour. The decoder (png 0.18.1) panics where a byte of the last one is missing.
+fn png_palette_is_whole(bytes: &[u8]) -> bool {
+    let mut rest = bytes.get(8..).unwrap_or_default();
+    while let Some((&length, after)) = rest.split_first_chunk() {
+        let length = u32::from_be_bytes(length) as usize;
+        match after.get(..4) {
+            Some(b"PLTE") if !length.is_multiple_of(3) => return false,
+            Some(b"IDAT") | None => return true,
+            // The kind, the content and the checksum.
+            Some(_) => rest = length.checked_add(8).and_then(|skip| after.get(skip..)).unwrap_or_default(),
+        }
+    }
+    true
 }
 
 /// The first words of a decoder's message: some quote what they found, which may be anything.
