@@ -20,7 +20,14 @@ fn address(text: &str) -> bool {
     let (again, none) = Setup::from_address(&shared);
     assert!(none.is_empty(), "{shared}: {none:?}");
     assert_eq!(again.address(), shared);
-    let cloud = Cloud::new(&setup).expect("a setup whose parts make sense has points");
+    let cloud = match Cloud::new(&setup) {
+        Ok(cloud) => cloud,
+        // One point of one's own cannot be parted; the page says so.
+        Err(error) => {
+            assert!(setup.own.points().len() < 2, "{error}");
+            return false;
+        }
+    };
     assert!(cloud.points.iter().all(|point| point.x.iter().chain([&point.label]).all(|v| v.is_finite())));
     faults.is_empty()
 }
