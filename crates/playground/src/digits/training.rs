@@ -102,7 +102,7 @@ impl Digits {
                 let (x, y) = (pixels.index_select(0, &places), labels.index_select(0, &places));
                 let (scores, _) = network.forward(&x, &Mode::eval());
                 let here = Tensor::arange(chunks).to(DType::U32).eq(place.tensor()).reshape([chunks, 1]);
-                let next = here.where_(&scores.argmax(1).to(DType::U32).reshape([1, chunk]), taken.tensor());
+                let next = here.where_(scores.argmax(1).to(DType::U32).reshape([1, chunk]), taken.tensor());
                 let after = &place + 1u32;
                 let again = after.eq(chunks as u32).where_(after.zeros_like(), &after);
                 Step::returns(&cross_entropy(&scores, &y)).updates([(taken.clone(), next), (place.clone(), again)])
