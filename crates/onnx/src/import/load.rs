@@ -250,11 +250,16 @@ fn values(graph: &mut GraphProto) -> std::result::Result<Stored, String> {
             mark(inner, &mut uses);
         }
     }
+    // One number that says how something works has to be known, whoever else computes with it.
+    let read = graph.node.iter().flat_map(|node| node.input.iter().enumerate().map(move |(position, name)| (node, position, name)));
+    let settings: HashSet<String> =
+        read.filter(|(node, position, _)| ops::usage(&node.op_type, *position) == Use::Setting).map(|(_, _, name)| name.clone()).collect();
     let uses: HashMap<String, Use> = uses.into_iter().map(|(name, found)| (name.to_string(), found)).collect();
     let (mut initial, mut parameters, mut buffers) = (HashMap::new(), Vec::new(), Vec::new());
     for tensor in std::mem::take(&mut graph.initializer) {
         let named = |message: String| format!("the initialiser `{}` {message}", short(&tensor.name));
-        let used = uses.get(&tensor.name).copied().unwrap_or(Use::Setting);
+        let single = tensor.dims.iter().all(|&d| d == 1) && settings.contains(&tensor.name);
+        let used = if single { Use::Setting } else { uses.get(&tensor.name).copied().unwrap_or(Use::Setting) };
         let large =
             DataType::try_from(tensor.data_type) == Ok(DataType::Double) && !tensors::known(&tensor).is_ok_and(|k| tensors::fits_f32(&k));
         // What f32 has no room for stays as it is, for Model::run_f64.
