@@ -220,7 +220,5 @@ fn no_number_is_above_the_greatest_f32() {
         let number: f64 = text.trim_end_matches('f').parse().expect("a number");
         assert!(number.abs() <= f64::from(f32::MAX) && number as f32 == value, "{value}: {text}");
     }
-    for helper in [include_str!("wgsl/pow.wgsl")] {
-        assert!(!helper.contains("3.4028235e38"));
-    }
+    assert!(!include_str!("wgsl/pow.wgsl").contains("3.4028235e38"));
 }
