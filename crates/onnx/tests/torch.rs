@@ -10,7 +10,7 @@ use noyau_onnx::{Model, Values};
 use noyau_tensor::{Array, DType, Param, Tensor, grad};
 use noyau_train::{Device, Session, Spec, Step};
 
-const MODELS: [&str; 5] = ["attention", "choices", "cnn", "recurrent", "sizes"];
+const MODELS: [&str; 6] = ["attention", "choices", "cnn", "norms", "recurrent", "sizes"];
 
 const EXPORTERS: [&str; 2] = ["script", "dynamo"];
 
@@ -58,16 +58,6 @@ fn models_of_both_exporters_give_what_pytorch_gave() {
             let in_f64 = model.run_f64(&[Values::from(&x)]).unwrap_or_else(|e| panic!("{what}: {e}"));
             close(&in_f64[0].data, &values(&y), 1e-5, &format!("{what}, f64"));
         }
-    }
-}
-
-/// Norms in f64 only: on 23 November 2026 the CPU executor panicked at an instance norm (`crates/cpu/src/tile/merge.rs`). Once that is mended the model belongs in [`MODELS`].
-#[test]
-fn norms_are_pytorchs() {
-    let (x, y) = (array("norms.x.npy"), array("norms.y.npy"));
-    for exporter in EXPORTERS {
-        let in_f64 = open("norms", exporter).run_f64(&[Values::from(&x)]).unwrap_or_else(|e| panic!("{exporter}: {e}"));
-        close(&in_f64[0].data, &values(&y), 1e-5, exporter);
     }
 }
 
