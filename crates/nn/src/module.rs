@@ -9,6 +9,8 @@ use noyau_tensor::{DType, Error, Param, Shape, Tensor};
 /// Functions and closures from `&Tensor` to `Tensor` are modules without parameters, so `model.then(Tensor::relu)` reads as it should.
 ///
 /// ```
+/// # use noyau_nn::{Linear, Mode, Module, named};
+/// # use noyau_tensor::{Param, Tensor};
 /// struct Net { fc1: Linear, fc2: Linear }
 ///
 /// impl Module for Net {

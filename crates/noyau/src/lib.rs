@@ -43,7 +43,7 @@ pub mod prelude {
     ///     .then(Flatten)
     ///     .then(Linear::new(16 * 15 * 15, train.classes.len()));
     /// let mut trainer = Trainer::new(Device::auto()?, model).optimizer(Adam::new(0.001));
-    /// trainer.fit(&train.dataset, Fit::epochs(10).test(&test.dataset))?;
+    /// trainer.fit(&train.dataset, Fit::epochs(10).validate(&test.dataset))?;
     ///
     /// let rose = ImageFolder::like(&train).decode("rose.jpg", &std::fs::read("rose.jpg").unwrap())?;
     /// # Ok(()) }

@@ -19,6 +19,7 @@ use crate::fault::number;
 /// its sums to the next one.
 ///
 /// ```
+/// # use noyau_nn::{Accumulate, AdamW};
 /// let optimizer = Accumulate::new(AdamW::new(1e-3).clip_norm(1.0), 4);
 /// ```
 #[derive(Debug)]

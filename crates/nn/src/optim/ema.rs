@@ -20,6 +20,7 @@ use crate::fault::{decay, number, positive};
 /// `AveragedModel` with `get_ema_multi_avg_fn`, the warm-up that of timm's `ModelEmaV3` (there `use_warmup`, gamma 1).
 ///
 /// ```
+/// # use noyau_nn::{Adam, Ema};
 /// let optimizer = Ema::new(Adam::new(1e-3), 0.999).warm_up(2.0 / 3.0);
 /// ```
 #[derive(Debug)]

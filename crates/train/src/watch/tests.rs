@@ -36,7 +36,14 @@ fn broken(kernel: &Kernel, kind: usize) -> Option<Kernel> {
     let mut kernel = kernel.clone();
     match (&mut kernel.kind, kind) {
         // The last term of each sum is left out, or a sum is no sum. (A softmax may subtract whatever it likes.)
-        (KernelKind::Matmul(m), 0) => m.k = m.k.checked_sub(1)?,
+        (KernelKind::Matmul(m), 0) => {
+            m.k = m.k.checked_sub(1)?;
+            // The matrices have to be of the product's sizes.
+            for along in [&mut m.a.columns, &mut m.b.rows] {
+                let [digit] = &mut along[..] else { return None };
+                digit.size = m.k;
+            }
+        }
         (KernelKind::Loop(l), 0) if !l.inner.is_empty() => {
             let body = &mut l.body;
             let sum = |v: &noyau_compile::plan::Value| matches!(v.instr, Instr::Reduce(ReduceOp::Sum, _)) && v.dtype == DType::F32;
