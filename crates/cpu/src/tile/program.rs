@@ -52,7 +52,8 @@ pub(crate) struct Program {
     pub(crate) places: usize,
     /// Nanoseconds for all of it, roughly.
     pub(crate) cost: f64,
-    /// Whether results are written past the caches.
+    /// Whether results are written past the caches, which other processors have no stores for.
+    #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]
     pub(crate) streams: bool,
     /// What is fetched for the next tile while one is worked on.
     pub(crate) ahead: Vec<Ahead>,

@@ -7,7 +7,8 @@ use super::access::NOWHERE;
 use super::step::Run;
 use crate::simd::Level;
 
-/// The orders of a pattern, one block of results after the other.
+/// The orders of a pattern, one block of results after the other. (Other processors go by the pattern's places.)
+#[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]
 #[derive(Clone, Debug)]
 pub(crate) struct Shuffle {
     /// Results a block; the last block of the pattern may have fewer.
@@ -15,6 +16,7 @@ pub(crate) struct Shuffle {
     blocks: Arc<[Block]>,
 }
 
+#[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]
 #[derive(Clone, Copy, Debug)]
 struct Block {
     /// The least of the block's offsets: where the neighbours begin.

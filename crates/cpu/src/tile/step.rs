@@ -60,6 +60,7 @@ pub(crate) enum Extra {
         masked: bool,
     },
     /// As a pattern, for vectors.
+    #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]
     Shuffle {
         operand: usize,
         access: Box<Access>,

@@ -1,6 +1,7 @@
 //! From a file's bytes to pixels, one plane a channel.
 
 use std::io::Cursor;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 use image::imageops::{self, FilterType};
@@ -59,6 +60,13 @@ pub(super) struct Pixels {
 }
 
 pub(super) fn decode(path: &Path, bytes: &[u8], wanted: &Wanted) -> Result<Pixels> {
+    // Decoders meet files that their authors did not think of (zune-jpeg 0.5.15 panics at some). Nothing outlives a panic: bytes and wishes are only read.
+    catch_unwind(AssertUnwindSafe(|| decoded(path, bytes, wanted))).unwrap_or_else(|_| {
+        Err(Error::data(path, format!("the image is damaged in a way that its decoder is not made for; fetch it again, or {REMEDY}")))
+    })
+}
+
+fn decoded(path: &Path, bytes: &[u8], wanted: &Wanted) -> Result<Pixels> {
     let fault = |message: String| Error::data(path, message);
     let damaged = |error: image::ImageError| fault(format!("the image is damaged ({}); fetch it again, or {REMEDY}", short(&error)));
     let start = &bytes[..bytes.len().min(4)];
