@@ -1,54 +1,15 @@
 //! The examples that train on MNIST as programs: what they print, and that every mistake is one line on stderr and exit code 1.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Output};
-use std::sync::OnceLock;
-use std::time::SystemTime;
 
 use serde_json::Value;
 use tempfile::TempDir;
 
-/// The folder of the programs. `cargo test` has built them; `cargo test --test mnist_cli` has not, or not since their sources changed.
-fn programs() -> &'static Path {
-    static PROGRAMS: OnceLock<PathBuf> = OnceLock::new();
-    PROGRAMS.get_or_init(|| {
-        // This test lies in target/PROFILE/deps.
-        let test = std::env::current_exe().expect("a test has a path");
-        let folder = test.parent().and_then(Path::parent).expect("two folders above it").join("examples");
-        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let sources = ["crates", "shaders", "examples"].iter().map(|part| newest(&root.join(part))).max().expect("three folders");
-        if NAMES.iter().any(|name| changed(&folder.join(file(name))) <= sources) {
-            let profile: &[&str] = if cfg!(debug_assertions) { &[] } else { &["--release"] };
-            let mut build = Command::new(std::env::var("CARGO").unwrap_or_else(|_| "cargo".into()));
-            build.args(["build", "--quiet"]).args(NAMES.iter().flat_map(|name| ["--example", name])).args(profile).current_dir(root);
-            let status = build.status().expect("cargo starts");
-            assert!(status.success() && NAMES.iter().all(|name| folder.join(file(name)).exists()), "cargo build made no {NAMES:?}");
-        }
-        folder
-    })
-}
+#[path = "support/programs.rs"]
+mod programs;
 
-const NAMES: [&str; 4] = ["mnist", "resnet", "transformer", "autoencoder"];
-
-fn file(name: &str) -> String {
-    format!("{name}{}", std::env::consts::EXE_SUFFIX)
-}
-
-/// When a file was last written; long ago if it is not there.
-fn changed(path: &Path) -> SystemTime {
-    path.metadata().and_then(|m| m.modified()).unwrap_or(SystemTime::UNIX_EPOCH)
-}
-
-/// When the newest source in a folder was last written.
-fn newest(folder: &Path) -> SystemTime {
-    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
-    let of = |path: PathBuf| match path.extension().and_then(|e| e.to_str()) {
-        _ if path.is_dir() => newest(&path),
-        Some("rs" | "wgsl" | "toml") => changed(&path),
-        _ => SystemTime::UNIX_EPOCH,
-    };
-    entries.map(of).max().unwrap_or(SystemTime::UNIX_EPOCH)
-}
+use programs::program;
 
 /// A data set in IDX files: 40 images of 8 x 8 to train on and 20 to test on, ten classes that a glance tells apart.
 struct Files {
@@ -111,7 +72,7 @@ impl Files {
     }
 
     fn command(&self, name: &str, arguments: &[&str]) -> Command {
-        let mut command = Command::new(programs().join(file(name)));
+        let mut command = program(name);
         command.current_dir(self.folder.path());
         if !arguments.contains(&"--data") {
             command.arg("--data").arg(self.folder.path());
@@ -119,7 +80,7 @@ impl Files {
         if !arguments.contains(&"--device") {
             command.args(["--device", "cpu"]);
         }
-        command.args(arguments).env_remove("NOYAU_DEVICE");
+        command.args(arguments);
         command
     }
 
@@ -174,12 +135,7 @@ fn devices_that_are_not_there() {
     let files = Files::new(8);
     files.refuses(&["--device", "gpu:77"], &["gpu:77", "not found"]);
     files.refuses(&["--device", "cuda"], &["cuda", "gpu:N"]);
-    let output = Command::new(programs().join(file("mnist")))
-        .env("NOYAU_DEVICE", "cuda")
-        .arg("--data")
-        .arg(files.folder.path())
-        .output()
-        .expect("the program starts");
+    let output = program("mnist").env("NOYAU_DEVICE", "cuda").arg("--data").arg(files.folder.path()).output().expect("the program starts");
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.code() == Some(1) && stderr.contains("cuda") && stderr.contains("gpu:N"), "{stderr}");
 }

@@ -1,11 +1,16 @@
 //! The example that trains on MNIST, as a program.
 
 use std::fs;
+use std::process::Output;
 
 use noyau::prelude::*;
 
 use crate::case::Section;
-use crate::programs::mnist;
+use crate::programs::program;
+
+fn mnist(arguments: &[&str]) -> Output {
+    program("mnist").args(arguments).output().expect("the program starts")
+}
 
 pub fn section() -> Section {
     let cases = vec![

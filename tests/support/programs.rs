@@ -1,35 +1,42 @@
 //! The examples as programs, for tests that run them.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::Command;
 use std::sync::OnceLock;
 use std::time::SystemTime;
 
-/// Runs the example `mnist` in the current folder and waits for it.
-pub fn mnist(arguments: &[&str]) -> Output {
-    let mut command = Command::new(program("mnist"));
-    command.args(arguments).env_remove("NOYAU_DEVICE").output().expect("the program starts")
+/// The examples that tests run.
+const NAMES: [&str; 4] = ["mnist", "resnet", "transformer", "autoencoder"];
+
+/// An example, to be run with the device that its arguments say.
+pub fn program(name: &str) -> Command {
+    let mut command = Command::new(programs().join(file(name)));
+    command.env_remove("NOYAU_DEVICE");
+    command
 }
 
-/// The file of an example. `cargo test` has built it; `cargo test --test NAME` has not, or not since its sources changed.
-fn program(name: &'static str) -> &'static Path {
-    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
-    PROGRAM.get_or_init(|| {
+/// The folder of the examples. `cargo test` has built them; `cargo test --test NAME` has not, or not since their sources changed.
+fn programs() -> &'static Path {
+    static PROGRAMS: OnceLock<PathBuf> = OnceLock::new();
+    PROGRAMS.get_or_init(|| {
         // This test lies in target/PROFILE/deps.
         let test = std::env::current_exe().expect("a test has a path");
         let folder = test.parent().and_then(Path::parent).expect("two folders above it").join("examples");
-        let path = folder.join(format!("{name}{}", std::env::consts::EXE_SUFFIX));
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         let sources = ["crates", "shaders", "examples"].iter().map(|part| newest(&root.join(part))).max().expect("three folders");
-        if changed(&path) <= sources {
+        if NAMES.iter().any(|name| changed(&folder.join(file(name))) <= sources) {
             let profile: &[&str] = if cfg!(debug_assertions) { &[] } else { &["--release"] };
             let mut build = Command::new(std::env::var("CARGO").unwrap_or_else(|_| "cargo".into()));
-            let status =
-                build.args(["build", "--quiet", "--example", name]).args(profile).current_dir(root).status().expect("cargo starts");
-            assert!(status.success() && path.exists(), "cargo build made no {name}");
+            build.args(["build", "--quiet"]).args(NAMES.iter().flat_map(|name| ["--example", name])).args(profile).current_dir(root);
+            let status = build.status().expect("cargo starts");
+            assert!(status.success() && NAMES.iter().all(|name| folder.join(file(name)).exists()), "cargo build made no {NAMES:?}");
         }
-        path
+        folder
     })
+}
+
+fn file(name: &str) -> String {
+    format!("{name}{}", std::env::consts::EXE_SUFFIX)
 }
 
 /// When a file was last written; long ago if it is not there.
