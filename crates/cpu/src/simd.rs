@@ -43,6 +43,19 @@ impl Level {
     }
 }
 
+/// Brings a cache line to the first cache, or (if not `NEAR`) to the second; the place need not be one of ours.
+#[inline(always)]
+pub(crate) fn fetch<const NEAR: bool>(word: *const u32) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: a hint that never fails.
+    unsafe {
+        use std::arch::x86_64::{_MM_HINT_T0, _MM_HINT_T1, _mm_prefetch};
+        if NEAR { _mm_prefetch::<_MM_HINT_T0>(word.cast()) } else { _mm_prefetch::<_MM_HINT_T1>(word.cast()) }
+    };
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = word;
+}
+
 /// Whether the baseline multiplies and adds in one instruction.
 pub(crate) const BASE_FMA: bool = cfg!(any(target_arch = "aarch64", target_feature = "fma"));
 

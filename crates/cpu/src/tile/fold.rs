@@ -3,6 +3,8 @@
 //! Sums of floats (and of products and squares): 32 partial sums over at most 1,024 elements (or 32 lines), and f64 above that; so the
 //! error stays near that of pairwise summation.
 
+use crate::simd::fetch;
+
 /// A reduction of one element type.
 pub(crate) trait Fold {
     type T: Copy;
@@ -75,8 +77,8 @@ pub(crate) fn fold_slice<F: Fold, const FAR: bool>(x: &[F::T]) -> F::Wide {
         for x in whole {
             if FAR {
                 let next = x.as_ptr().wrapping_add(AHEAD).cast();
-                fetch(next);
-                fetch(next.wrapping_add(LANES / 2));
+                fetch::<true>(next);
+                fetch::<true>(next.wrapping_add(LANES / 2));
             }
             for i in 0..LANES {
                 lanes[i] = F::combine(lanes[i], x[i]);
@@ -85,28 +87,22 @@ pub(crate) fn fold_slice<F: Fold, const FAR: bool>(x: &[F::T]) -> F::Wide {
         for (lane, &x) in lanes.iter_mut().zip(rest) {
             *lane = F::combine(*lane, x);
         }
-        let mut width = LANES / 2;
-        while width > 0 {
-            for i in 0..width {
-                lanes[i] = F::combine(lanes[i], lanes[i + width]);
-            }
-            width /= 2;
-        }
-        total = F::collect(total, F::widen(lanes[0]));
+        total = F::collect(total, F::widen(together::<F>(lanes)));
     }
     total
 }
 
-/// Brings a cache line to the first cache; the place need not be one of ours.
+/// Partial results combined, one half with the other.
 #[inline(always)]
-fn fetch(word: *const u32) {
-    #[cfg(target_arch = "x86_64")]
-    // SAFETY: a hint that never fails.
-    unsafe {
-        std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(word.cast())
-    };
-    #[cfg(not(target_arch = "x86_64"))]
-    let _ = word;
+fn together<F: Fold>(mut lanes: [F::T; LANES]) -> F::T {
+    let mut width = LANES / 2;
+    while width > 0 {
+        for i in 0..width {
+            lanes[i] = F::combine(lanes[i], lanes[i + width]);
+        }
+        width /= 2;
+    }
+    lanes[0]
 }
 
 /// The sum of products, rounded as if these were written down before [`fold_slice`].
@@ -132,14 +128,7 @@ pub(crate) fn fold_products(x: &[f32], y: &[f32]) -> f64 {
         for ((lane, x), y) in lanes.iter_mut().zip(x_rest).zip(y_rest) {
             *lane += x * y;
         }
-        let mut width = LANES / 2;
-        while width > 0 {
-            for i in 0..width {
-                lanes[i] += lanes[i + width];
-            }
-            width /= 2;
-        }
-        total += f64::from(lanes[0]);
+        total += f64::from(together::<SumF>(lanes));
     }
     total
 }
@@ -167,14 +156,7 @@ pub(crate) fn fold_squares(x: &[f32], y: f32) -> f64 {
         for (lane, x) in lanes.iter_mut().zip(rest) {
             *lane += (x - y) * (x - y);
         }
-        let mut width = LANES / 2;
-        while width > 0 {
-            for i in 0..width {
-                lanes[i] += lanes[i + width];
-            }
-            width /= 2;
-        }
-        total += f64::from(lanes[0]);
+        total += f64::from(together::<SumF>(lanes));
     }
     total
 }

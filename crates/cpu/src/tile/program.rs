@@ -8,6 +8,7 @@ use super::body::Kind;
 use super::step::Step;
 use super::{Env, Place, Tile};
 use crate::memory::Words;
+use crate::simd::fetch;
 
 /// One pass over a long row.
 #[derive(Clone, Debug, Default)]
@@ -115,7 +116,7 @@ impl Program {
             let first = ahead.offset + tile.l0 as isize * ahead.line + tile.c0 as isize;
             let first = operands[ahead.operand].wrapping_offset(first);
             for word in (number * each..((number + 1) * each).min(words)).step_by(LINE) {
-                prefetch(first.wrapping_add(word));
+                fetch::<false>(first.wrapping_add(word));
             }
         }
     }
@@ -265,15 +266,3 @@ pub(crate) const BUSY: usize = 5;
 
 /// Words of a cache line.
 const LINE: usize = 16;
-
-/// Brings a cache line to the second cache; the place need not be one of ours.
-#[inline(always)]
-fn prefetch(word: *const u32) {
-    #[cfg(target_arch = "x86_64")]
-    // SAFETY: a hint that never fails.
-    unsafe {
-        std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T1 }>(word.cast())
-    };
-    #[cfg(not(target_arch = "x86_64"))]
-    let _ = word;
-}
