@@ -18,14 +18,7 @@ pub fn onnx(bytes: &[u8]) -> bool {
     for port in model.inputs() {
         let sizes = port.shape.iter().flatten().map(|dim| if let Dim::Fixed(n) = dim { *n } else { 2 });
         let shape: Vec<usize> = sizes.collect();
-        let dtype = match port.kind {
-            DataType::Float | DataType::Double => DType::F32,
-            DataType::Float16 => DType::F16,
-            DataType::Bfloat16 => DType::BF16,
-            DataType::Bool => DType::Bool,
-            DataType::Uint32 | DataType::Uint64 => DType::U32,
-            _ => DType::I32,
-        };
+        let dtype = port.kind.dtype().unwrap_or(DType::I32);
         if shape.iter().try_fold(1usize, |n, &d| n.checked_mul(d)).is_none_or(|n| n > MOST) {
             return true;
         }

@@ -260,14 +260,8 @@ fn values(tensor: &TensorProto) -> Result<Vec<f64>, String> {
 
 /// The type in which the model takes a stored tensor.
 fn dtype(tensor: &TensorProto) -> Result<DType, String> {
-    Ok(match DataType::try_from(tensor.data_type).map_err(|e| e.to_string())? {
-        DataType::Float | DataType::Double => DType::F32,
-        DataType::Float16 => DType::F16,
-        DataType::Bfloat16 => DType::BF16,
-        DataType::Bool => DType::Bool,
-        DataType::Uint32 | DataType::Uint64 => DType::U32,
-        _ => DType::I32,
-    })
+    let kind = DataType::try_from(tensor.data_type).map_err(|e| e.to_string())?;
+    Ok(kind.dtype().unwrap_or(DType::I32))
 }
 
 /// A stored tensor as the model takes it.

@@ -109,17 +109,24 @@ fn word(value: i64, dtype: DType) -> Result<u32, String> {
     }
 }
 
-/// The type in which noyau holds elements of an ONNX type.
-pub(crate) fn dtype(kind: DataType) -> Result<DType, String> {
-    match kind {
-        DataType::Float | DataType::Double => Ok(DType::F32),
-        DataType::Float16 => Ok(DType::F16),
-        DataType::Bfloat16 => Ok(DType::BF16),
-        DataType::Int8 | DataType::Int16 | DataType::Int32 | DataType::Int64 | DataType::Uint8 | DataType::Uint16 => Ok(DType::I32),
-        DataType::Uint32 | DataType::Uint64 => Ok(DType::U32),
-        DataType::Bool => Ok(DType::Bool),
-        other => Err(format!("elements of type {} are not supported", other.as_str_name())),
+impl DataType {
+    /// The type in which noyau holds elements of this ONNX type, if it does.
+    pub fn dtype(self) -> Option<DType> {
+        match self {
+            DataType::Float | DataType::Double => Some(DType::F32),
+            DataType::Float16 => Some(DType::F16),
+            DataType::Bfloat16 => Some(DType::BF16),
+            DataType::Int8 | DataType::Int16 | DataType::Int32 | DataType::Int64 | DataType::Uint8 | DataType::Uint16 => Some(DType::I32),
+            DataType::Uint32 | DataType::Uint64 => Some(DType::U32),
+            DataType::Bool => Some(DType::Bool),
+            _ => None,
+        }
     }
+}
+
+/// [`DataType::dtype`], or what is wrong.
+pub(crate) fn dtype(kind: DataType) -> Result<DType, String> {
+    kind.dtype().ok_or_else(|| format!("elements of type {} are not supported", kind.as_str_name()))
 }
 
 /// The ONNX type that a tensor of noyau is taken for where nothing else is known.
