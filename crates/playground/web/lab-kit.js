@@ -178,3 +178,14 @@ export function calmly(milliseconds, work) {
     if (!busy) timer ||= setTimeout(run, Math.max(0, last + milliseconds - performance.now()));
   };
 }
+
+/** A point of a plot, with an edge that keeps it apart from what it lies on. */
+export function dot(context, [x, y], r, fill, edge) {
+  context.beginPath();
+  context.arc(x, y, r, 0, 2 * Math.PI);
+  context.fillStyle = fill;
+  context.fill();
+  context.strokeStyle = edge;
+  context.lineWidth = 2;
+  context.stroke();
+}

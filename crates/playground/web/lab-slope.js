@@ -1,7 +1,7 @@
 // The loss as a function of one weight, with the tangent that back-propagation gives and the secants of the numerical slope.
 
 import { el, sharp } from "./dom.js";
-import { axes, calmly, stroke, words } from "./lab-kit.js";
+import { axes, calmly, dot, stroke, words } from "./lab-kit.js";
 
 const HEIGHT = 320;
 
@@ -212,21 +212,11 @@ export class Slope {
       const through = middle(curve, value, now.h);
       line(now.slope, through, colours.negative, 2.5, [7, 5]);
       // The two points that it goes through.
-      for (const by of [-now.h, now.h]) dot(context, x(value + by), y(through + by * now.slope), 5, colours.negative, colours.surface);
+      for (const by of [-now.h, now.h]) dot(context, [x(value + by), y(through + by * now.slope)], 5, colours.negative, colours.surface);
     }
-    dot(context, x(value), y(loss), 6, colours.positive, colours.surface);
+    dot(context, [x(value), y(loss)], 6, colours.positive, colours.surface);
     context.restore();
   }
-}
-
-function dot(context, x, y, r, fill, edge) {
-  context.beginPath();
-  context.arc(x, y, r, 0, 2 * Math.PI);
-  context.fillStyle = fill;
-  context.fill();
-  context.strokeStyle = edge;
-  context.lineWidth = 2;
-  context.stroke();
 }
 
 /** Where the secant of a width passes above the weight: between its two points of the curve. */

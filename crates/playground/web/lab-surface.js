@@ -1,7 +1,7 @@
 // The loss along two directions through the present weights, as a map with contour lines and the path of the optimizer.
 
 import { el, sharp } from "./dom.js";
-import { calmly, heights, words } from "./lab-kit.js";
+import { calmly, dot, heights, words } from "./lab-kit.js";
 
 const MARGIN = 8;
 
@@ -216,9 +216,9 @@ export class Surface {
       for (const point of path) context.lineTo(...place(point));
       context.stroke();
     }
-    if (path.length > 1) mark(context, place(path[0]), 5, colours.surface, colours.ink);
-    mark(context, place([0, 0]), 6.5, colours.ink, colours.surface);
-    if (this.#cursor) mark(context, [x(this.#cursor.column), y(this.#cursor.row)], 5, "transparent", colours.ink);
+    if (path.length > 1) dot(context, place(path[0]), 5, colours.surface, colours.ink);
+    dot(context, place([0, 0]), 6.5, colours.ink, colours.surface);
+    if (this.#cursor) dot(context, [x(this.#cursor.column), y(this.#cursor.row)], 5, "transparent", colours.ink);
     context.restore();
 
     low.textContent = kit.digits(least, 3);
@@ -285,16 +285,6 @@ export class Surface {
     context.stroke();
     context.globalAlpha = 1;
   }
-}
-
-function mark(context, [x, y], r, fill, edge) {
-  context.beginPath();
-  context.arc(x, y, r, 0, 2 * Math.PI);
-  context.fillStyle = fill;
-  context.fill();
-  context.strokeStyle = edge;
-  context.lineWidth = 2.2;
-  context.stroke();
 }
 
 function bitmap(image) {
