@@ -4,6 +4,7 @@ use noyau_compile::{Index, View};
 use noyau_tensor::{Error, Result};
 
 use super::Tile;
+use super::chain::Chain;
 
 /// More axes than any kernel has.
 pub(crate) const MAX_AXES: usize = 32;
@@ -54,8 +55,9 @@ pub(crate) struct Access {
     offset: isize,
     lines: Vec<Axis>,
     cols: Vec<Axis>,
-    /// Views that read the place that the first gave; usually none.
+    /// Views that read the place that the first gave (usually none), and how runs along lines and along columns go through them.
     chain: Vec<View>,
+    along: [Chain; 2],
     /// The buffer's length.
     pub(crate) limit: usize,
 }
@@ -69,13 +71,15 @@ impl Access {
             return Err(Error::Internal(format!("the index {index} is not of its kernel's rank")));
         }
         let empty = view.shape.contains(&0);
-        let access = Access { offset: view.offset, lines: axes(view, lines), cols: axes(view, cols), chain: chain.to_vec(), limit };
+        let (lines, cols) = (axes(view, lines), axes(view, cols));
+        let mut access = Access { offset: view.offset, lines, cols, chain: chain.to_vec(), along: Default::default(), limit };
         if access.lines.len().max(access.cols.len()) > MAX_AXES || access.chain.iter().any(|v| v.shape.len() > MAX_AXES) {
             return Err(Error::argument("tensor", format!("more than {MAX_AXES} axes")));
         }
         if access.chain.is_empty() && !empty {
             access.check(limit)?;
         }
+        access.chained();
         Ok(access)
     }
 
@@ -84,12 +88,12 @@ impl Access {
         let axis = |size: usize, stride: usize| Axis { size, stride: stride as isize, low: 0, high: size };
         let lines = if lines == 1 { vec![] } else { vec![axis(lines, width)] };
         let cols = if cols == 1 { vec![] } else { vec![axis(cols, 1)] };
-        Access { offset: 0, lines, cols, chain: Vec::new(), limit: usize::MAX }
+        Access { offset: 0, lines, cols, chain: Vec::new(), along: Default::default(), limit: usize::MAX }
     }
 
     /// The first place of a buffer, for all elements.
     pub(crate) fn everywhere(limit: usize) -> Access {
-        Access { offset: 0, lines: Vec::new(), cols: Vec::new(), chain: Vec::new(), limit }
+        Access { offset: 0, lines: Vec::new(), cols: Vec::new(), chain: Vec::new(), along: Default::default(), limit }
     }
 
     /// Forgets axes along which nothing changes in one direction: those of a row, for a value that there is once a row. (Of an axis of no coordinates that
@@ -101,6 +105,14 @@ impl Access {
         }
         if col {
             self.cols.retain(moves);
+        }
+        self.chained();
+    }
+
+    /// Works out how runs go through the chain.
+    fn chained(&mut self) {
+        if self.is_chain() {
+            self.along = [&self.lines, &self.cols].map(|axes| Chain::new(&self.chain, axes.last().map_or(0, |a| a.stride)));
         }
     }
 
@@ -156,9 +168,29 @@ impl Access {
     }
 
     /// Calls `f(line, position in the line, count, place or None where masked, step)` for runs that cover the tile's elements of the given form.
-    /// A form without columns has its lines as the positions of one line. With a chain, places are the first view's: see [`Access::follow`].
+    /// A form without columns has its lines as the positions of one line.
     #[inline(always)]
     pub(crate) fn walk(&self, form: Form, tile: &Tile, mut f: impl FnMut(usize, usize, usize, Option<isize>, isize)) {
+        if self.is_chain() {
+            self.walk_on(form, tile, &mut f);
+        } else {
+            self.walk_first(form, tile, f);
+        }
+    }
+
+    /// [`Access::walk`] through all views.
+    #[inline(never)]
+    fn walk_on(&self, form: Form, tile: &Tile, f: &mut impl FnMut(usize, usize, usize, Option<isize>, isize)) {
+        let along = &self.along[usize::from(form.col)];
+        self.walk_first(form, tile, |line, position, n, place, _| match place {
+            Some(place) => along.follow(place, n, self.limit, &mut |at, n, place, step| f(line, position + at, n, place, step)),
+            None => f(line, position, n, None, 0),
+        });
+    }
+
+    /// [`Access::walk`] through the first view.
+    #[inline(always)]
+    fn walk_first(&self, form: Form, tile: &Tile, mut f: impl FnMut(usize, usize, usize, Option<isize>, isize)) {
         const NONE: &[Axis] = &[];
         let (outer, o0, on, run, r0, rn) = match (form.line, form.col) {
             (true, true) => (&self.lines[..], tile.l0, tile.lines, &self.cols[..], tile.c0, tile.cols),
@@ -248,7 +280,7 @@ impl Access {
         Some((access, offsets))
     }
 
-    /// Whether places need [`Access::follow`].
+    /// Whether places go through several views.
     #[inline(always)]
     pub(crate) fn is_chain(&self) -> bool {
         !self.chain.is_empty()
@@ -261,8 +293,7 @@ impl Access {
         let mut table = vec![u32::MAX; size];
         self.walk(form, &Tile { l0: 0, lines, c0: 0, cols }, |line, position, n, place, stride| {
             for (i, to) in table[line * width + position..][..n].iter_mut().enumerate() {
-                let found = place.and_then(|p| self.follow(p + i as isize * stride));
-                *to = found.and_then(|p| u32::try_from(p).ok()).unwrap_or(u32::MAX);
+                *to = place.and_then(|p| u32::try_from(p + i as isize * stride).ok()).unwrap_or(u32::MAX);
             }
         });
         table
@@ -273,39 +304,10 @@ impl Access {
         let size = (if form.line { lines } else { 1 }) * if form.col { cols } else { 1 };
         let width = if form.col { cols } else { size };
         let mut valid = vec![0; size];
-        self.walk(form, &Tile { l0: 0, lines, c0: 0, cols }, |line, position, n, place, stride| {
-            for (i, to) in valid[line * width + position..][..n].iter_mut().enumerate() {
-                *to = place.is_some_and(|p| self.follow(p + i as isize * stride).is_some()).into();
-            }
+        self.walk(form, &Tile { l0: 0, lines, c0: 0, cols }, |line, position, n, place, _| {
+            valid[line * width + position..][..n].fill(place.is_some().into());
         });
         valid
-    }
-
-    /// The place in the buffer for a place that [`Access::walk`] gave.
-    pub(crate) fn follow(&self, place: isize) -> Option<usize> {
-        let mut place = place;
-        for view in &self.chain {
-            let mut rest = usize::try_from(place).ok()?;
-            place = view.offset;
-            for i in (0..view.shape.len()).rev() {
-                let size = view.shape[i];
-                if size == 0 {
-                    return None;
-                }
-                let digit = rest % size;
-                rest /= size;
-                if let Some(&(low, high)) = view.mask.get(i)
-                    && !(low..high).contains(&digit)
-                {
-                    return None;
-                }
-                place += digit as isize * view.strides[i];
-            }
-            if rest != 0 {
-                return None;
-            }
-        }
-        usize::try_from(place).ok().filter(|&place| place < self.limit)
     }
 }
 
@@ -431,8 +433,7 @@ mod tests {
                     access.walk(Form::FULL, &tile, |line, position, n, place, step| {
                         for i in 0..n {
                             let place = place.map(|p| p + i as isize * step);
-                            seen[line * tile.cols + position + i] =
-                                if access.is_chain() { place.and_then(|p| access.follow(p)) } else { place.map(|p| p as usize) };
+                            seen[line * tile.cols + position + i] = place.map(|p| p as usize);
                         }
                     });
                     for (i, &place) in seen.iter().enumerate() {
@@ -442,6 +443,66 @@ mod tests {
                 }
             }
         }
+    }
+
+    /// Chains of views as they come, with flips, windows, axes of one coordinate and of none, and strides that leave the next view: runs lead where places do.
+    #[test]
+    fn runs_through_chains_lead_where_places_do() {
+        let mut seed = 1u64;
+        let mut random = move |n: usize| {
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (seed >> 33) as usize % n
+        };
+        let limit = 200;
+        let (mut found, mut missed) = (0, 0);
+        for _ in 0..2000 {
+            let mut view = |rank: usize, wild: bool| {
+                let shape: Vec<usize> = (0..rank).map(|_| [1, 2, 3, 4, 5, 7][random(6)] * usize::from(random(200) > 0)).collect();
+                let natural = (0..rank).map(|i| shape[i + 1..].iter().product::<usize>() as isize);
+                let strides: Vec<isize> = natural.map(|s| if wild && random(2) == 0 { random(9) as isize - 3 } else { s }).collect();
+                let window = |&size: &usize| {
+                    let low = if random(8) == 0 { random(size + 1) } else { 0 };
+                    (low, if random(8) == 0 { low + random(size - low + 1) } else { size })
+                };
+                let mask = if wild { shape.iter().map(window).collect() } else { Vec::new() };
+                View { shape, strides, offset: if wild { random(12) as isize - 2 } else { 0 }, mask }
+            };
+            let first = view(4, true);
+            let sizes = first.shape.clone();
+            let mut index = Index::from_view(first);
+            for rank in [3, 4, 2] {
+                let wild = rank != 4;
+                index = index.then(&view(rank, wild));
+            }
+            for split in 0..=4 {
+                let (lines, cols): (Vec<usize>, Vec<usize>) = ((0..split).collect(), (split..4).collect());
+                let access = match Access::new(&index, &lines, &cols, limit) {
+                    Ok(access) => access,
+                    // One view that leaves the buffer.
+                    Err(_) => continue,
+                };
+                let (lines, cols): (usize, usize) = (sizes[..split].iter().product(), sizes[split..].iter().product());
+                let mut next = 0;
+                access.walk(Form::FULL, &Tile { l0: 0, lines, c0: 0, cols }, |line, position, n, place, step| {
+                    assert_eq!(line * cols + position, next, "{index}: runs without gaps");
+                    next += n;
+                    for i in 0..n {
+                        let mut flat = line * cols + position + i;
+                        let mut at = [0; 4];
+                        for axis in (0..4).rev() {
+                            at[axis] = flat % sizes[axis];
+                            flat /= sizes[axis];
+                        }
+                        let place = place.map(|p| (p + i as isize * step) as usize);
+                        let right = index.place(&at).filter(|&p| p < limit);
+                        assert_eq!(place, right, "{index} at {at:?}, split {split}");
+                        *(if place.is_some() { &mut found } else { &mut missed }) += 1;
+                    }
+                });
+                assert_eq!(next, lines * cols, "{index}: all of it");
+            }
+        }
+        assert!(found > 10_000 && missed > 10_000, "{found} and {missed}");
     }
 
     /// A pattern leads to the same places as the walk that it stands for.

@@ -325,9 +325,10 @@ impl<'a> Emit<'a> {
                 }
                 None => (transfer::fill, Extra::At { operand: *operand, access: boxed(access) }),
             },
-            Code::Gather { operand, access, stride, len } => {
-                (transfer::gather, Extra::Gather { operand: *operand, access: boxed(access), stride: *stride, len: *len })
-            }
+            Code::Gather { operand, access, stride, len } => (
+                transfer::gather(self.request.level),
+                Extra::Gather { operand: *operand, access: boxed(access), stride: *stride, len: *len },
+            ),
             Code::Place(access) => (transfer::places, Extra::At { operand: 0, access: boxed(access) }),
             Code::Valid(access) if access.is_chain() && self.elements(n.form) <= TABLE => {
                 let (lines, cols) = self.size;

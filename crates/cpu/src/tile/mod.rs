@@ -4,11 +4,12 @@
 //! instruction is one loop over it ([`step`], with the functions in [`ops`]), between words that lie where they lay (contiguous loads) or
 //! in scratch memory ([`transfer`], with [`shuffle`] for what is near each other). Some instructions become one ([`merge`]: [`pair`] makes
 //! one of two, [`norm`] one of a whole normalisation). A reduction combines a tile's columns or its lines ([`reduce`], with the sums in
-//! [`fold`]), whichever leaves neighbours in memory side by side. `access` knows where elements are, [`lower`] prepares the steps once,
-//! [`program`] goes through the tiles.
+//! [`fold`]), whichever leaves neighbours in memory side by side. `access` knows where elements are (through several
+//! views: [`chain`]), [`lower`] prepares the steps once, [`program`] goes through the tiles.
 
 pub(crate) mod access;
 mod body;
+mod chain;
 mod fold;
 mod lower;
 mod merge;

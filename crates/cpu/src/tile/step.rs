@@ -309,6 +309,13 @@ versions!(pick_other<O: Other>, other, (step: &Step, env: &mut Env, tile: &Tile)
 /// Condition, then, otherwise.
 pub(crate) struct Select;
 
+/// `a` where `c` is not 0, else `b`; by bits, since of a choice between two words compilers make one between two places, and a gather of it.
+#[inline(always)]
+fn choose(c: u32, a: u32, b: u32) -> u32 {
+    let chosen = u32::from(c != 0).wrapping_neg();
+    (a & chosen) | (b & !chosen)
+}
+
 impl Other for Select {
     #[inline(always)]
     unsafe fn run<const FMA: bool>(step: &Step, env: &mut Env, tile: &Tile) {
@@ -334,25 +341,25 @@ impl Other for Select {
                     // Loops over slices and words: an iterator that repeats a word is not vectorised.
                     (true, true) => {
                         for (((d, &c), &a), &b) in d.iter_mut().zip(c).zip(row::<u32>(a, r, n)).zip(row::<u32>(b, r, n)) {
-                            *d = if c != 0 { a } else { b };
+                            *d = choose(c, a, b);
                         }
                     }
                     (true, false) => {
                         let b = one::<u32>(b, r);
                         for ((d, &c), &a) in d.iter_mut().zip(c).zip(row::<u32>(a, r, n)) {
-                            *d = if c != 0 { a } else { b };
+                            *d = choose(c, a, b);
                         }
                     }
                     (false, true) => {
                         let a = one::<u32>(a, r);
                         for ((d, &c), &b) in d.iter_mut().zip(c).zip(row::<u32>(b, r, n)) {
-                            *d = if c != 0 { a } else { b };
+                            *d = choose(c, a, b);
                         }
                     }
                     (false, false) => {
                         let (a, b) = (one::<u32>(a, r), one::<u32>(b, r));
                         for (d, &c) in d.iter_mut().zip(c) {
-                            *d = if c != 0 { a } else { b };
+                            *d = choose(c, a, b);
                         }
                     }
                 }

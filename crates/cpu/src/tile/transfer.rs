@@ -34,16 +34,6 @@ pub(crate) unsafe fn fill(step: &Step, env: &mut Env, tile: &Tile) {
     let target = step.target(env, tile);
     let Extra::At { operand, access } = &step.extra else { return };
     let base: *const u32 = env.base(*operand);
-    if access.is_chain() {
-        access.walk(step.form, tile, |line, position, n, place, stride| {
-            // SAFETY: the program gave the value room for the tile.
-            for (i, word) in unsafe { run_mut(target, line, position, n) }.iter_mut().enumerate() {
-                // SAFETY: `follow` gives places inside of the buffer only.
-                *word = place.and_then(|p| access.follow(p + i as isize * stride)).map_or(0, |p| unsafe { *base.add(p) });
-            }
-        });
-        return;
-    }
     if let Some((1, step_col)) = access.affine()
         && step.form == Form::FULL
         && step_col != 1
@@ -158,11 +148,6 @@ pub(crate) unsafe fn places(step: &Step, env: &mut Env, tile: &Tile) {
         let words = unsafe { run_mut(target, line, position, n) };
         match place {
             None => words.fill(0),
-            Some(place) if access.is_chain() => {
-                for (i, word) in words.iter_mut().enumerate() {
-                    *word = access.follow(place + i as isize * stride).unwrap_or(0) as u32;
-                }
-            }
             Some(place) => {
                 for (i, word) in words.iter_mut().enumerate() {
                     *word = (place as u32).wrapping_add((i as u32).wrapping_mul(stride as u32));
@@ -176,20 +161,44 @@ pub(crate) unsafe fn places(step: &Step, env: &mut Env, tile: &Tile) {
 pub(crate) unsafe fn valid(step: &Step, env: &mut Env, tile: &Tile) {
     let target = step.target(env, tile);
     let Extra::At { access, .. } = &step.extra else { return };
-    access.walk(step.form, tile, |line, position, n, place, stride| {
+    access.walk(step.form, tile, |line, position, n, place, _| {
         // SAFETY: the program gave the value room for the tile.
         let words = unsafe { run_mut(target, line, position, n) };
-        match place {
-            Some(place) if access.is_chain() => {
-                words.iter_mut().enumerate().for_each(|(i, word)| *word = access.follow(place + i as isize * stride).is_some().into());
-            }
-            _ => words.fill(place.is_some().into()),
-        }
+        words.fill(place.is_some().into());
     });
 }
 
+/// Words of one run that are loaded at places that are data: `place + i * stride + at[i] * along` where `at[i]` is below `len` and the place below `limit`, else 0.
+struct Chosen {
+    base: *const u32,
+    at: *const u32,
+    place: isize,
+    stride: isize,
+    along: usize,
+    len: usize,
+    limit: usize,
+}
+
 /// Loads at places that are data.
-pub(crate) unsafe fn gather(step: &Step, env: &mut Env, tile: &Tile) {
+pub(crate) fn gather(level: Level) -> Run {
+    match level {
+        #[cfg(target_arch = "x86_64")]
+        Level::V4 => x86::gather_v4,
+        _ => gather_base,
+    }
+}
+
+unsafe fn gather_base(step: &Step, env: &mut Env, tile: &Tile) {
+    // SAFETY: the caller's promise.
+    unsafe { gather_by(step, env, tile, |_, _| 0) }
+}
+
+/// `many` does the first words of a run and says how many these are.
+///
+/// # Safety
+/// As for [`super::step::Run`].
+#[inline(always)]
+unsafe fn gather_by(step: &Step, env: &mut Env, tile: &Tile, many: impl Fn(&mut [u32], &Chosen) -> usize) {
     let target = step.target(env, tile);
     let Extra::Gather { operand, access, stride: along, len } = &step.extra else { return };
     let base: *const u32 = env.base(*operand);
@@ -198,11 +207,12 @@ pub(crate) unsafe fn gather(step: &Step, env: &mut Env, tile: &Tile) {
         // SAFETY: the program gave the value room for the tile.
         let words = unsafe { run_mut(target, line, position, n) };
         let Some(place) = place else { return words.fill(0) };
+        let from = at.pointer.wrapping_offset(line as isize * at.line).wrapping_add(if at.vector { position } else { 0 });
         // SAFETY: the operand has a word for each element, or one for the line.
-        let at = |i: usize| unsafe { *at.pointer.offset(line as isize * at.line).add(if at.vector { position + i } else { 0 }) as usize };
-        if !step.operands[0].form.col && step.form.col && !access.is_chain() {
+        let at_of = |i: usize| unsafe { *from.add(if at.vector { i } else { 0 }) as usize };
+        if !step.operands[0].form.col && step.form.col {
             // One place for the whole run.
-            let chosen = at(0);
+            let chosen = at_of(0);
             let first = place + (chosen * along) as isize;
             let last = first + (n as isize - 1) * stride;
             if chosen >= *len || first.min(last) < 0 || first.max(last) >= access.limit as isize {
@@ -218,10 +228,11 @@ pub(crate) unsafe fn gather(step: &Step, env: &mut Env, tile: &Tile) {
             }
             return;
         }
-        for (i, word) in words.iter_mut().enumerate() {
-            let place = place + i as isize * stride;
-            let place = if access.is_chain() { access.follow(place) } else { usize::try_from(place).ok() };
-            let chosen = at(i);
+        let chosen = Chosen { base, at: from, place, stride, along: *along, len: *len, limit: access.limit };
+        let done = if at.vector { many(words, &chosen) } else { 0 };
+        for (i, word) in words.iter_mut().enumerate().skip(done) {
+            let place = usize::try_from(place + i as isize * stride).ok();
+            let chosen = at_of(i);
             let found = place.filter(|_| chosen < *len).and_then(|p| p.checked_add(chosen * along)).filter(|&p| p < access.limit);
             // SAFETY: just found inside of the buffer.
             *word = found.map_or(0, |p| unsafe { *base.add(p) });
@@ -247,10 +258,51 @@ pub(crate) fn stream(level: Level) -> Run {
 
 #[cfg(target_arch = "x86_64")]
 mod x86 {
-    use std::arch::x86_64::{__m256i, __m512i, _mm256_loadu_si256, _mm256_stream_si256, _mm512_loadu_si512, _mm512_stream_si512};
+    use std::arch::x86_64::*;
 
     use super::super::step::{Extra, Step};
     use super::super::{Env, Tile};
+    use super::{Chosen, gather_by};
+
+    pub(super) unsafe fn gather_v4(step: &Step, env: &mut Env, tile: &Tile) {
+        // SAFETY: the caller's promise; a step of this level is only made where there are the instructions.
+        unsafe { gather_by(step, env, tile, |words, chosen| chosen_v4(words, chosen)) }
+    }
+
+    /// Sixteen words at a time.
+    ///
+    /// # Safety
+    /// There are as many words at `at` as in `words`, and `limit` at `base`.
+    #[target_feature(enable = "avx512f")]
+    unsafe fn chosen_v4(words: &mut [u32], chosen: &Chosen) -> usize {
+        let &Chosen { base, at, place, stride, along, len, limit } = chosen;
+        let last = place + (words.len() as isize - 1) * stride;
+        // Where no sum of a place and a choice exceeds 32 bits, and no place that is found 31.
+        let most = i32::MAX as usize;
+        let fits = place.min(last) >= 0
+            && place.max(last) <= most as isize
+            && limit <= most
+            && len.checked_mul(along).is_some_and(|all| all <= most);
+        if !fits {
+            return 0;
+        }
+        let steps =
+            _mm512_mullo_epi32(_mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0), _mm512_set1_epi32(stride as i32));
+        let (along, len, limit) = (_mm512_set1_epi32(along as i32), _mm512_set1_epi32(len as i32), _mm512_set1_epi32(limit as i32));
+        let whole = words.len() / 16 * 16;
+        for (i, to) in words[..whole].as_chunks_mut::<16>().0.iter_mut().enumerate() {
+            let first = place + (16 * i) as isize * stride;
+            // SAFETY: the caller's promise; only places below the limit are read.
+            unsafe {
+                let at = _mm512_loadu_si512(at.add(16 * i).cast());
+                let places = _mm512_add_epi32(_mm512_add_epi32(steps, _mm512_set1_epi32(first as i32)), _mm512_mullo_epi32(at, along));
+                let found = _mm512_mask_cmplt_epu32_mask(_mm512_cmplt_epu32_mask(at, len), places, limit);
+                let read = _mm512_mask_i32gather_epi32::<4>(_mm512_setzero_si512(), found, places, base.cast());
+                _mm512_storeu_si512(to.as_mut_ptr().cast(), read);
+            }
+        }
+        whole
+    }
 
     pub(super) unsafe fn stream_v3(step: &Step, env: &mut Env, tile: &Tile) {
         // SAFETY: the caller's promise; a step of this level is only made where there are the instructions.
