@@ -37,10 +37,15 @@ fn sorting_is_stable_and_puts_nan_last() {
             assert_eq!(f64s(&places), expected.iter().map(|&i| i as f64).collect::<Vec<_>>(), "{n} {descending}");
             let expected: Vec<f64> = expected.iter().enumerate().map(|(k, &i)| f64::from(values[k / n * n + i])).collect();
             close(&sorted, &expected, 0.0);
+            // Runs of which little, some and everything is kept.
+            for k in [1, 10.min(n), n.div_ceil(3), n] {
+                let top = f64s(&x.topk(k, 1, descending).1);
+                let expected: Vec<f64> = values.chunks(n).flat_map(|row| order(row, descending)[..k].to_vec()).map(|i| i as f64).collect();
+                assert_eq!(top, expected, "top {k} of {n}");
+            }
             let k = n.div_ceil(3);
-            let top = f64s(&x.topk(k, 1, descending).1);
-            let expected: Vec<f64> = values.chunks(n).flat_map(|row| order(row, descending)[..k].to_vec()).map(|i| i as f64).collect();
-            assert_eq!(top, expected, "top {k} of {n}");
+            let expected: Vec<f64> = values.chunks(n).map(|row| order(row, false)[k - 1] as f64).collect();
+            assert_eq!(f64s(&x.kthvalue(k, 1).1), expected, "number {k} of {n}");
         }
     }
     // Integers at the ends of their range, over several runs.

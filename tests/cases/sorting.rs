@@ -53,6 +53,23 @@ pub fn cases(list: &mut List) {
     }
     list.value("sort of no rows", Exact, |d| d.floats([0, 5]).sort(1, false).1);
     list.value("sort of signed zeros", Exact, |d| d.given([4], &[0.0f32, -0.0, 0.0, -0.0]).argsort(0, true));
+    // Runs of which only the first are kept: with and without filling, of fewer and of more elements than a run, NaN among the last or the first.
+    for (n, k) in [(129, 1), (256, 10), (257, 64), (1000, 65), (1000, 10), (2500, 300), (70, 70)] {
+        for largest in [false, true] {
+            list.value(format!("topk {k} of {n}, largest {largest}"), Exact, move |d| d.distinct([2, n]).topk(k, 1, largest).0);
+            list.value(format!("topk {k} of {n} with equals, largest {largest}"), Exact, move |d| {
+                d.ints([2, n], -9, 9).topk(k, 1, largest).1
+            });
+        }
+        list.value(format!("kthvalue {k} of {n}"), Exact, move |d| d.distinct([n, 2]).kthvalue(k, 0).1);
+    }
+    for largest in [false, true] {
+        list.value(format!("ieee: topk of odd floats over runs, largest {largest}"), Exact, move |d| {
+            odd(d).repeat(&[30]).topk(70, 0, largest).1
+        })
+        .ieee();
+        list.value(format!("topk 0, largest {largest}"), Exact, move |d| d.distinct([3, 200]).topk(0, 1, largest).1);
+    }
     for largest in [false, true] {
         list.smooth(format!("topk, largest {largest}"), Exact, move |d| d.distinct([4, 9]).topk(3, 1, largest).0);
         list.value(format!("topk's places, largest {largest}"), Exact, move |d| d.distinct([9, 4]).topk(3, 0, largest).1);

@@ -18,6 +18,9 @@ struct Runs {
     value: Tensor,
     place: Tensor,
     descending: bool,
+    /// How many of all that are in order are wanted, and how many of the filling come before them: what comes after these in a run is let go.
+    wanted: usize,
+    before: usize,
 }
 
 impl Tensor {
@@ -51,7 +54,7 @@ impl Tensor {
                 format!("{k} elements of axis {index} of {}, which has {}", self.shape(), self.shape()[index]),
                 location,
             ),
-            Ok(_) => self.order("topk", axis, largest).slice(axis, ..k),
+            Ok(_) => self.first("topk", axis, largest, k),
         };
         match places.error() {
             Some(_) => (places.clone(), places),
@@ -69,7 +72,7 @@ impl Tensor {
                 let message = format!("there is no smallest element number {k} of axis {index} of {} (they count from 1)", self.shape());
                 Tensor::fail("kthvalue", message, location)
             }
-            Ok(_) => self.order("kthvalue", axis, false).slice(axis, k - 1..k),
+            Ok(_) => self.first("kthvalue", axis, false, k).slice(axis, k - 1..k),
         };
         match place.error() {
             Some(_) => (place.clone(), place),
@@ -168,6 +171,15 @@ impl Tensor {
     /// The permutation that sorts an axis.
     #[track_caller]
     fn order(&self, op: &str, axis: isize, descending: bool) -> Tensor {
+        match self.axis(op, axis) {
+            Ok(index) => self.first(op, axis, descending, self.shape()[index]),
+            Err(mistake) => mistake,
+        }
+    }
+
+    /// The first `k` places of the permutation that sorts an axis, of which there are as many or more.
+    #[track_caller]
+    fn first(&self, op: &str, axis: isize, descending: bool, k: usize) -> Tensor {
         let location = CallerLocation::caller();
         let index = match self.axis(op, axis) {
             Ok(index) => index,
@@ -177,19 +189,20 @@ impl Tensor {
         if n > 1 << 30 {
             return Tensor::fail(op, format!("axis {index} of {} has more than 2^30 elements", self.shape()), location);
         }
-        if self.numel() == 0 {
-            return Tensor::full(self.shape(), Scalar::Uint(0));
+        if self.numel() == 0 || k == 0 {
+            let sizes = self.shape().iter().enumerate().map(|(i, &size)| if i == index { k } else { size });
+            return Tensor::full(sizes.collect::<Shape>(), Scalar::Uint(0));
         }
         let last = self.detach().movedim(axis, -1);
         let last = if self.dtype() == DType::Bool { last.to(DType::U32) } else { last };
-        Runs::new(&last, descending).sorted(n).movedim(-1, index as isize)
+        Runs::new(&last, descending, k).sorted().movedim(-1, index as isize)
     }
 }
 
 impl Runs {
     /// The elements of the last axis, not yet sorted.
     #[track_caller]
-    fn new(x: &Tensor, descending: bool) -> Runs {
+    fn new(x: &Tensor, descending: bool, wanted: usize) -> Runs {
         let n = x.shape()[x.rank() - 1];
         // Half as many runs if that needs no filling: filled up runs take longer to read.
         let count = n.div_ceil(RUN).next_power_of_two();
@@ -202,19 +215,23 @@ impl Runs {
         widths[x.rank() - 1] = if descending { (0, missing) } else { (missing, 0) };
         let least = ReduceOp::Max.identity(x.dtype()).to_f64();
         let (value, place) = (x.pad(&widths, least as f32), Tensor::iota(x.shape(), -1).pad(&widths, 0.0));
-        Runs { value: value.unflatten(-1, &[count, length]), place: place.unflatten(-1, &[count, length]), descending }
+        let before = if descending { 0 } else { missing };
+        Runs { value: value.unflatten(-1, &[count, length]), place: place.unflatten(-1, &[count, length]), descending, wanted, before }
     }
 
-    /// The places before of all elements in order, the filling among them.
+    /// The places before of the elements that are wanted, in order.
     #[track_caller]
-    fn sorted(self, n: usize) -> Tensor {
+    fn sorted(self) -> Tensor {
         let mut runs = self.sort_each();
         while runs.value.shape()[runs.value.rank() - 2] > 1 {
             runs = runs.merged();
         }
-        let place = runs.place.squeeze(-2);
-        let all = place.shape()[place.rank() - 1];
-        if runs.descending { place.slice(-1, ..n) } else { place.slice(-1, all - n..) }
+        runs.place.squeeze(-2).slice(-1, runs.before..runs.before + runs.wanted)
+    }
+
+    /// How many elements of runs of `n` can be among those that are wanted.
+    fn kept(&self, n: usize) -> usize {
+        n.min(self.before + self.wanted)
     }
 
     /// Whether `a`, which comes first, stays before `b`: where it is in order, and among equals. NaN is larger than every number: it lets
@@ -235,7 +252,7 @@ impl Runs {
         let rank = ahead.to(DType::U32).sum_axes(&[-1]);
         // The inverse of the ranks. They are below 2^24, so f32 holds them.
         let places = Tensor::iota([n], 0).to(DType::F32).expand(rank.shape());
-        let order = Tensor::zeros(rank.shape()).scatter_add(-1, &rank, &places).to(DType::U32);
+        let order = Tensor::zeros(rank.shape()).scatter_add(-1, &rank, &places).to(DType::U32).slice(-1, ..self.kept(n));
         Runs { value: self.value.gather(-1, &order), place: self.place.gather(-1, &order), ..self }
     }
 
@@ -247,7 +264,7 @@ impl Runs {
         // Both runs of a pair lie one after the other.
         let pairs: Shape = self.value.shape()[..rank - 2].iter().copied().chain([count / 2, 2 * n]).collect();
         let value = self.value.reshape(&pairs);
-        let at = Tensor::iota(&pairs, -1);
+        let at = Tensor::iota(&pairs, -1).slice(-1, ..self.kept(2 * n));
         let length = n as u32;
         // How many of the elements before `at` come from the first run: at least `low`, at most `high`.
         let mut low = at.maximum(length) - length;
