@@ -5,17 +5,78 @@ use noyau_tensor::{Op, Shape};
 
 use crate::{Graph, Node, NodeId};
 
-/// The graph with no reduction over more than `limit` elements.
+/// Columns longer than this are split where they are few.
+const LONG: usize = 4096;
+/// So many columns side by side are enough for vectors and threads.
+const WIDE: usize = 2048;
+/// Elements of a part of a column, at least.
+const PART: usize = 64;
+
+/// The graph with no reduction over more than `limit` elements, and with none of few long columns side by side.
 pub fn split_reductions(graph: &Graph, limit: usize) -> Graph {
     let limit = limit.max(2);
     graph.rewrite(|out, node| match &node.op {
         Op::Reduce(op, axes) => {
             let shape = out.node(node.inputs[0]).shape.clone();
             let count: usize = axes.iter().map(|&a| shape[a]).product();
-            if count > limit { split(out, &node, *op, axes, &shape, limit) } else { out.push(node) }
+            let results: usize = node.shape.iter().product();
+            let wide = if count > LONG { (WIDE / results.max(1)).min(count / PART) } else { 1 };
+            let least = wide.max(count.div_ceil(limit));
+            match if least > 1 { cut(axes, &shape, least) } else { None } {
+                Some(cut) if cut.interleaved && cut.parts <= limit => cut.write(out, &node, *op, axes, &shape),
+                _ if count > limit => split(out, &node, *op, axes, &shape, limit),
+                _ => out.push(node),
+            }
         }
         _ => out.push(node),
     })
+}
+
+/// One axis cut into equal parts.
+struct Cut {
+    axis: usize,
+    parts: usize,
+    /// Whether a part takes every `parts`-th element, so that parts lie side by side as the columns do; else neighbours.
+    interleaved: bool,
+}
+
+/// Cuts one of the reduced axes into `least` parts, or up to twice as many, where that divides evenly.
+fn cut(axes: &[usize], shape: &Shape, least: usize) -> Option<Cut> {
+    let count: usize = axes.iter().map(|&a| shape[a]).product();
+    let divided = |parts: usize| axes.iter().find(|&&a| shape[a].is_multiple_of(parts)).map(|&a| (a, parts));
+    let (axis, parts) = (least..=2 * least).filter(|&parts| parts < count).find_map(divided)?;
+    let interleaved = shape[axis + 1..].iter().enumerate().any(|(i, &size)| size > 1 && !axes.contains(&(axis + 1 + i)));
+    Some(Cut { axis, parts, interleaved })
+}
+
+impl Cut {
+    /// Two reductions: of each part, then of the parts' results.
+    fn write(&self, out: &mut Graph, node: &Node, op: noyau_tensor::ReduceOp, axes: &[usize], shape: &Shape) -> NodeId {
+        let x = self.parts(out, node, op, axes, shape);
+        out.push(Node { op: Op::Reduce(op, vec![self.at(axes)]), inputs: vec![x], ..node.clone() })
+    }
+
+    /// The axis of the parts among the kept ones.
+    fn at(&self, axes: &[usize]) -> usize {
+        (0..self.axis).filter(|k| !axes.contains(k)).count()
+    }
+
+    /// Each part reduced.
+    fn parts(&self, out: &mut Graph, node: &Node, op: noyau_tensor::ReduceOp, axes: &[usize], shape: &Shape) -> NodeId {
+        let &Cut { axis, parts, interleaved } = self;
+        let mut add = |op: Op, input: NodeId, shape: Shape| {
+            out.push(Node { op, inputs: vec![input], shape, dtype: node.dtype, location: node.location })
+        };
+        let mut sizes: Vec<usize> = shape.to_vec();
+        let length = shape[axis] / parts;
+        sizes.splice(axis..=axis, if interleaved { [length, parts] } else { [parts, length] });
+        let x = add(Op::Reshape, node.inputs[0], sizes.iter().copied().collect());
+        // Axes after the one that was cut have moved by one.
+        let moved = |a: usize| a + usize::from(a > axis || (a == axis && !interleaved));
+        let inner: Vec<usize> = axes.iter().map(|&a| moved(a)).collect();
+        let left: Shape = (0..sizes.len()).filter(|i| !inner.contains(i)).map(|i| sizes[i]).collect();
+        add(Op::Reduce(op, inner), x, left)
+    }
 }
 
 fn split(out: &mut Graph, node: &Node, op: noyau_tensor::ReduceOp, axes: &[usize], shape: &Shape, limit: usize) -> NodeId {
@@ -23,24 +84,19 @@ fn split(out: &mut Graph, node: &Node, op: noyau_tensor::ReduceOp, axes: &[usize
     let kept_sizes: Vec<usize> = kept.iter().map(|&i| shape[i]).collect();
     let count: usize = axes.iter().map(|&a| shape[a]).product();
     let with = |tail: &[usize]| kept_sizes.iter().chain(tail).copied().collect::<Shape>();
+    let least = count.div_ceil(limit);
+    // Parts of one axis where that divides evenly: no axes that lie apart have to be made one.
+    if let Some(cut) = cut(axes, shape, least) {
+        if cut.parts <= limit {
+            return cut.write(out, node, op, axes, shape);
+        }
+        let (x, at) = (cut.parts(out, node, op, axes, shape), cut.at(axes));
+        let left = out.node(x).shape.clone();
+        let second = Node { op: Op::Reduce(op, vec![at]), inputs: vec![x], ..node.clone() };
+        return split(out, &second, op, &[at], &left, limit);
+    }
     let mut add =
         |op: Op, input: NodeId, shape: Shape| out.push(Node { op, inputs: vec![input], shape, dtype: node.dtype, location: node.location });
-
-    // Parts of one axis where that divides evenly: no axes that lie apart have to be made one.
-    let least = count.div_ceil(limit);
-    let divided = |chunks: usize| axes.iter().find(|&&a| shape[a].is_multiple_of(chunks)).map(|&a| (a, chunks));
-    if let Some((axis, chunks)) = (least..=2 * least).filter(|&chunks| chunks < count).find_map(divided) {
-        let mut cut: Vec<usize> = shape.to_vec();
-        cut.splice(axis..=axis, [chunks, shape[axis] / chunks]);
-        let x = add(Op::Reshape, node.inputs[0], cut.iter().copied().collect());
-        // Axes after the one that was cut have moved by one.
-        let inner: Vec<usize> = axes.iter().map(|&a| if a < axis { a } else { a + 1 }).collect();
-        let left: Shape = (0..cut.len()).filter(|i| !inner.contains(i)).map(|i| cut[i]).collect();
-        let x = add(Op::Reduce(op, inner), x, left.clone());
-        let at = kept.iter().filter(|&&k| k < axis).count();
-        let second = Node { op: Op::Reduce(op, vec![at]), inputs: vec![x], ..node.clone() };
-        return if chunks > limit { split(out, &second, op, &[at], &left, limit) } else { out.push(second) };
-    }
     let order: Vec<usize> = kept.iter().chain(axes).copied().collect();
     let moved = order.iter().map(|&i| shape[i]).collect();
     let mut x = add(Op::Permute(order), node.inputs[0], moved);

@@ -192,6 +192,32 @@ fn poolings_of_odd_images() {
 }
 
 /// A long sum in parts is the same sum, whichever of its axes the parts are of, and however few elements a part may have.
+/// Few long columns are summed in parts that lie side by side; rows, and columns of which there are many, are not.
+#[test]
+fn long_columns_in_parts() {
+    let longest = |shape: &[usize], axes: &[isize]| {
+        let values = Values {
+            shape: Shape::from(shape),
+            dtype: DType::F32,
+            data: (0..shape.iter().product()).map(|i| (i * i % 1009) as f64).collect(),
+        };
+        let x = Tensor::input(0, shape, DType::F32);
+        let graph = Graph::trace(&[(Shape::from(shape), DType::F32)], &[&x.sum_axes(axes), &x.max(axes)], &[]).unwrap();
+        let split = split_reductions(&graph, 1 << 15);
+        let [whole, parts] = [&graph, &split].map(|g| evaluate(g, std::slice::from_ref(&values), &|_| unreachable!()).unwrap());
+        for (whole, parts) in whole.outputs.iter().zip(&parts.outputs) {
+            assert_eq!((&whole.shape, &whole.data), (&parts.shape, &parts.data), "{shape:?} over {axes:?}");
+        }
+        split.nodes.len() - graph.nodes.len()
+    };
+    for (shape, axes) in [(&[8192, 3][..], &[0][..]), (&[70_000, 2], &[0]), (&[2, 5000, 3], &[1]), (&[10, 600, 4], &[0, 1])] {
+        assert!(longest(shape, axes) > 0, "{shape:?} over {axes:?}");
+    }
+    for (shape, axes) in [(&[3, 8192][..], &[1][..]), (&[8192, 1], &[0]), (&[4096, 3], &[0]), (&[5000, 2048], &[0]), (&[4999, 3], &[0])] {
+        assert_eq!(longest(shape, axes), 0, "{shape:?} over {axes:?}");
+    }
+}
+
 #[test]
 fn sums_in_parts() {
     let shape = [6, 5, 8, 7];
