@@ -122,6 +122,25 @@ fn transposed(list: &mut List) {
             d.floats([1, 3, 4, 3]).conv_transpose2d(&d.floats([3, 2, 3, 3]), &o)
         });
     }
+    // Results that are made together: more of them than taps, some without a tap, sizes that they do not divide, borders cut off, one axis alone, many channels.
+    list.smooth("conv_transpose2d, steps beyond the kernel", Sum(8), |d| {
+        d.floats([2, 2, 3, 2]).conv_transpose2d(&d.floats([2, 2, 2, 1]), &options().stride([5, 3]).output_padding([3, 1]))
+    });
+    list.smooth("conv_transpose2d, much cut off", Sum(50), |d| {
+        d.floats([1, 2, 5, 4]).conv_transpose2d(&d.floats([2, 1, 5, 5]), &options().stride([3, 2]).padding([4, 3]).output_padding([2, 0]))
+    });
+    list.smooth("conv_transpose2d, steps along one axis, gaps along the other", Sum(12), |d| {
+        d.floats([1, 2, 4, 5]).conv_transpose2d(&d.floats([2, 2, 3, 2]), &options().stride([2, 1]).dilation([1, 3]))
+    });
+    list.wide("conv_transpose2d, many channels", Sum(288), |d| {
+        d.floats([3, 32, 7, 7]).conv_transpose2d(&d.floats([32, 24, 3, 3]), &options().stride(2).padding(1).output_padding(1))
+    });
+    list.smooth("conv2d, strides beyond the kernel", Sum(8), |d| {
+        d.floats([2, 2, 8, 9]).conv2d(&d.floats([3, 2, 2, 2]), &options().stride([3, 4]).padding(1))
+    });
+    list.smooth("conv2d, strided, a channel a group", Sum(9), |d| {
+        d.floats([2, 3, 7, 6]).conv2d(&d.floats([6, 1, 3, 3]), &options().groups(3).stride(2).padding(1))
+    });
     list.smooth("conv_transpose1d, twice", Sum(6), |d| d.floats([1, 2, 4]).conv_transpose1d(&d.floats([2, 2, 3]), &options().stride(2)))
         .twice();
     list.smooth("conv_transpose2d, two groups", Sum(18), |d| {

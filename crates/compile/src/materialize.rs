@@ -44,6 +44,13 @@ pub fn materialize(graph: &Graph) -> Graph {
         match &node.op {
             Op::Matmul => {
                 inputs.iter_mut().for_each(|id| *id = readable(&mut out, &mut copies, *id));
+                // Products slide over one image: where both operands have borders, the one that is smaller with them is written out.
+                let bordered: Vec<Option<Vec<NodeId>>> = inputs.iter().map(|&id| border(&out, id)).collect();
+                if let [Some(left), Some(right)] = &bordered[..] {
+                    let size = |views: &[NodeId]| views.last().map_or(0, |&id| out.node(id).shape.numel());
+                    let (i, views) = if size(left) <= size(right) { (0, left) } else { (1, right) };
+                    inputs[i] = behind(&mut out, &mut copies, views);
+                }
                 Vec::new()
             }
             Op::Attention(a) => {
@@ -106,6 +113,37 @@ fn has_strides(graph: &Graph, id: NodeId) -> bool {
     strides && !matches!(graph.node(base).op, Op::Full(_) | Op::Iota(_))
 }
 
+/// Of matrices with places where there is nothing to read: the views from the node to the first of the smallest that has these places written in it.
+fn border(graph: &Graph, id: NodeId) -> Option<Vec<NodeId>> {
+    let bounds = |index: &Index| Matrix::new(BufferId(0), index).map(|matrix| matrix.bounds.len());
+    bounds(&resolve(graph, id).1).filter(|&count| count > 0)?;
+    let mut path = vec![id];
+    let mut best = (graph.node(id).shape.numel(), 1);
+    let mut index = Index::identity(&graph.node(id).shape);
+    let mut at = id;
+    while let Some(view) = view_of(graph, at) {
+        index = index.then(&view);
+        at = graph.node(at).inputs[0];
+        path.push(at);
+        let size = graph.node(at).shape.numel();
+        if bounds(&index) == Some(0) && size < best.0 {
+            best = (size, path.len());
+        }
+    }
+    path.truncate(best.1);
+    Some(path)
+}
+
+/// A copy of the last of some nodes, each a view of the next, seen through the others.
+fn behind(graph: &mut Graph, copies: &mut HashMap<NodeId, NodeId>, path: &[NodeId]) -> NodeId {
+    let Some((&source, views)) = path.split_last() else { return NodeId(0) };
+    let first = copy(graph, copies, source);
+    views.iter().rev().fold(first, |result, &view| {
+        let node = Node { inputs: vec![result], ..graph.node(view).clone() };
+        graph.push(node)
+    })
+}
+
 /// The node, if a product can read it as it is; else the same views of a copy, made as far from the node as possible: there are more elements in windows
 /// than in what they look at.
 fn readable(graph: &mut Graph, copies: &mut HashMap<NodeId, NodeId>, id: NodeId) -> NodeId {
@@ -130,11 +168,9 @@ fn readable(graph: &mut Graph, copies: &mut HashMap<NodeId, NodeId>, id: NodeId)
     if followed == views.len() && view_of(graph, at).is_none() && !matches!(graph.node(at).op, Op::Full(_) | Op::Iota(_)) {
         return id;
     }
-    let source = views.get(followed).copied().unwrap_or(at);
-    let mut result = copy(graph, copies, source);
-    for &view in views[..followed].iter().rev() {
-        let node = Node { inputs: vec![result], ..graph.node(view).clone() };
-        result = graph.push(node);
+    views.truncate(followed + 1);
+    if views.len() == followed {
+        views.push(at);
     }
-    result
+    behind(graph, copies, &views)
 }

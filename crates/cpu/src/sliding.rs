@@ -253,7 +253,7 @@ impl Sliding {
                 // SAFETY: the caller's promise; the scratch memory was counted in `over_taps`.
                 unsafe {
                     if ready.weights.replace(self.batch[0][t]) != Some(self.batch[0][t]) {
-                        bring(a, rows, taps, sweep.tall, weights);
+                        bring(a, rows, taps, sweep, weights);
                     }
                     if ready.cleared.replace(start) != Some(start) {
                         self.windows.clear(scratch);
@@ -346,15 +346,19 @@ impl Sliding {
 ///
 /// # Safety
 /// The places are the matrix's, `to` has room for all groups.
-unsafe fn bring(a: *const f32, rows: &[isize], taps: &[isize], tall: usize, to: *mut f32) {
+unsafe fn bring(a: *const f32, rows: &[isize], taps: &[isize], sweep: &TapSweep, to: *mut f32) {
+    let side_by_side = taps.windows(2).all(|pair| pair[1] - pair[0] == 1);
+    let (from, columns) = if side_by_side { (a.wrapping_offset(taps.first().copied().unwrap_or(0)), None) } else { (a, Some(taps)) };
     let (mut i, mut to) = (0, to);
     while i < rows.len() {
-        let height = height(rows.len() - i, tall);
-        for (l, &tap) in taps.iter().enumerate() {
-            for r in 0..height {
-                // SAFETY: the caller's promise.
-                unsafe { *to.add(l * height + r) = rows.get(i + r).map_or(0.0, |row| *a.offset(row + tap)) };
+        let height = height(rows.len() - i, sweep.tall);
+        let group = &rows[i..rows.len().min(i + height)];
+        // SAFETY: the caller's promise.
+        unsafe {
+            if group.len() < height {
+                std::ptr::write_bytes(to, 0, height * taps.len());
             }
+            (sweep.turn)(&Turn { from, rows: group, columns, count: taps.len(), to, width: height });
         }
         to = to.wrapping_add(height * taps.len());
         i += height;

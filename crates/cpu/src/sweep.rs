@@ -48,6 +48,8 @@ pub(crate) struct TapSweep {
     /// Rows of a tile.
     pub(crate) tall: usize,
     pub(crate) run: unsafe fn(&OverTaps),
+    /// Rows become columns.
+    pub(crate) turn: unsafe fn(&Turn),
 }
 
 #[derive(Clone, Copy)]
@@ -60,11 +62,11 @@ pub(crate) struct PositionSweep {
 impl TapSweep {
     pub(crate) fn pick(level: Level) -> TapSweep {
         match level {
-            Level::Base => TapSweep { tall: 2, run: over_taps::<[f32; LANES], 2, 1> },
+            Level::Base => TapSweep { tall: 2, run: over_taps::<[f32; LANES], 2, 1>, turn: turn_base },
             #[cfg(target_arch = "x86_64")]
-            Level::V3 => TapSweep { tall: 6, run: x86::taps_v3 },
+            Level::V3 => TapSweep { tall: 6, run: x86::taps_v3, turn: x86::turn_v3 },
             #[cfg(target_arch = "x86_64")]
-            Level::V4 => TapSweep { tall: 8, run: x86::taps_v4 },
+            Level::V4 => TapSweep { tall: 8, run: x86::taps_v4, turn: x86::turn_v3 },
         }
     }
 }
