@@ -48,7 +48,9 @@ impl Target {
 /// The devices that were asked for, each once; by default the CPU and every GPU that is no software, or that `NOYAU_DEVICE` names, or all of them if
 /// `NOYAU_BENCH_ALL` is set. Fails when one is not there.
 pub fn targets(choices: &[DeviceChoice]) -> anyhow::Result<Vec<Target>> {
-    let adapters = Device::list();
+    // Drivers are asked only where someone wants a GPU: some of them have things to say on stderr.
+    let only_cpu = !choices.is_empty() && choices.iter().all(|choice| *choice == DeviceChoice::Cpu);
+    let adapters = if only_cpu { Vec::new() } else { Device::list() };
     let mut found: Vec<Target> = Vec::new();
     let mut add = |target: Target| {
         if found.iter().all(|t| t.label != target.label) {
