@@ -169,6 +169,8 @@ pub(crate) unsafe fn valid(step: &Step, env: &mut Env, tile: &Tile) {
 }
 
 /// Words of one run that are loaded at places that are data: `place + i * stride + at[i] * along` where `at[i]` is below `len` and the place below `limit`, else 0.
+// Other processors load one by one.
+#[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]
 struct Chosen {
     base: *const u32,
     at: *const u32,
