@@ -68,7 +68,7 @@ fn product(conv: &Conv, x: &Tensor, w: &Tensor, shape: &Shape, longest: usize) -
     if shape.numel() == 0 || x.numel() == 0 {
         return x.full_like(0.0).sum().expand(shape.clone());
     }
-    if let Some(phases) = Phases::new(conv, w.shape(), shape) {
+    if let Some(phases) = Phases::new(conv, x.shape(), w.shape(), shape) {
         return phases.product(conv, x, w, shape, longest);
     }
     let (n, groups, ci) = (x.shape()[0], conv.groups, w.shape()[1]);
@@ -123,70 +123,69 @@ fn windows(conv: &Conv, x: &Tensor, kernel: &[usize]) -> Tensor {
     (0..rank).fold(cut, |x, i| x.unfold_dilated(i as isize + 2, kernel[i], conv.stride[i], conv.dilation[i]))
 }
 
-/// How results are made of an input with zeros between its elements, along an axis: `step` results together, from the same `taps` elements.
+/// How results are made along an axis where the input has zeros between its elements: `step` of them together, from the same `taps` elements.
 ///
 /// With `y[o] = sum over k of x[(o + k - before) / step] * w[k]`, where that divides: for result `o = step * m + r` and element `m + j - shift` of the
-/// input the tap is `k = step * (j - shift) + before - r`.
+/// input the tap is `k = step * (j - shift) + before - r`. With step 1 that is the convolution as it was.
 struct Phase {
+    step: usize,
     taps: usize,
-    shift: isize,
     /// Zeros before and after the kernel's taps, with which it has `step` taps for each element.
     zeros: (usize, usize),
     /// How often `step` results are made.
     count: usize,
+    /// What is around the input then.
+    padding: (isize, isize),
+}
+
+impl Phase {
+    fn new(conv: &Conv, axis: usize, input: usize, kernel: usize, out: usize) -> Phase {
+        let (step, padding) = (conv.input_dilation[axis], conv.padding[axis]);
+        let shift = padding.0.div_euclid(step as isize);
+        let front = step - 1 - padding.0.rem_euclid(step as isize) as usize;
+        let taps = (front + kernel).div_ceil(step);
+        let count = out.div_ceil(step);
+        let after = (count + taps) as isize - 1 - input as isize - shift;
+        let padding = if step == 1 { padding } else { (shift, after) };
+        Phase { step, taps, zeros: (front, taps * step - front - kernel), count, padding }
+    }
 }
 
 struct Phases(Vec<Phase>);
 
 impl Phases {
     /// `None` where no axis has zeros between its elements, or one that has them is also walked in strides or by a kernel with gaps.
-    fn new(conv: &Conv, w: &Shape, result: &Shape) -> Option<Phases> {
+    fn new(conv: &Conv, x: &Shape, w: &Shape, result: &Shape) -> Option<Phases> {
         let rank = conv.stride.len();
         let simple = |i: usize| conv.input_dilation[i] == 1 || (conv.stride[i] == 1 && conv.dilation[i] == 1);
         if conv.input_dilation.iter().all(|&step| step == 1) || !(0..rank).all(simple) {
             return None;
         }
-        let phase = |i: usize| {
-            let (step, before, kernel) = (conv.input_dilation[i], conv.padding[i].0, w[i + 2]);
-            let shift = before.div_euclid(step as isize);
-            let front = step - 1 - before.rem_euclid(step as isize) as usize;
-            let taps = (front + kernel).div_ceil(step);
-            Phase { taps, shift, zeros: (front, taps * step - front - kernel), count: result[i + 2].div_ceil(step) }
-        };
-        Some(Phases((0..rank).map(phase).collect()))
+        Some(Phases((0..rank).map(|i| Phase::new(conv, i, x[i + 2], w[i + 2], result[i + 2])).collect()))
+    }
+
+    /// Two sizes, then some for each axis.
+    fn shape<const N: usize>(&self, first: [usize; 2], of_axis: impl Fn(&Phase) -> [usize; N]) -> Shape {
+        first.into_iter().chain(self.0.iter().flat_map(of_axis)).collect()
     }
 
     fn product(&self, conv: &Conv, x: &Tensor, w: &Tensor, shape: &Shape, longest: usize) -> Tensor {
-        let rank = self.0.len();
-        let apart = |i: usize| conv.input_dilation[i] > 1;
-        let (channels, ci) = (w.shape()[0], w.shape()[1]);
-        // The kernel: a channel for each of the results that are made together.
-        let widths: Vec<(usize, usize)> =
-            [(0, 0); 2].into_iter().chain((0..rank).map(|i| if apart(i) { self.0[i].zeros } else { (0, 0) })).collect();
-        let taps = |i: usize| if apart(i) { self.0[i].taps } else { w.shape()[i + 2] };
+        let (n, channels, ci) = (shape[0], shape[1], w.shape()[1]);
+        let axes = 0..self.0.len() as isize;
         let steps: usize = conv.input_dilation.iter().product();
-        let split: Shape = [channels, ci].into_iter().chain((0..rank).flat_map(|i| [taps(i), conv.input_dilation[i]])).collect();
-        let of_step = |i: usize| 3 + 2 * i as isize;
-        let flipped: Vec<isize> = (0..rank).map(of_step).collect();
-        let order: Vec<isize> = [0].into_iter().chain(flipped.clone()).chain([1]).chain((0..rank).map(|i| of_step(i) - 1)).collect();
-        let kernel: Shape = [channels * steps, ci].into_iter().chain((0..rank).map(taps)).collect();
-        let kernel = w.pad(&widths, 0.0).reshape(split).flip(&flipped).permute(&order).reshape(kernel);
+        // The kernel: a channel for each of the results that are made together.
+        let widths: Vec<(usize, usize)> = [(0, 0); 2].into_iter().chain(self.0.iter().map(|p| p.zeros)).collect();
+        let phases: Vec<isize> = axes.clone().map(|i| 3 + 2 * i).collect();
+        let order: Vec<isize> = [0].into_iter().chain(phases.iter().copied()).chain([1]).chain(phases.iter().map(|i| i - 1)).collect();
+        let kernel = w.pad(&widths, 0.0).reshape(self.shape([channels, ci], |p| [p.taps, p.step])).flip(&phases).permute(&order);
+        let kernel = kernel.reshape(self.shape([channels * steps, ci], |p| [p.taps]));
         // The convolution without zeros in its input.
-        let padding = |i: usize| {
-            let phase = &self.0[i];
-            let after = (phase.count + phase.taps) as isize - 1 - x.shape()[i + 2] as isize - phase.shift;
-            if apart(i) { (phase.shift, after) } else { conv.padding[i] }
-        };
-        let inner = Conv { padding: (0..rank).map(padding).collect(), input_dilation: vec![1; rank], ..conv.clone() };
-        let count = |i: usize| if apart(i) { self.0[i].count } else { shape[i + 2] };
-        let sizes: Shape = [shape[0], channels * steps].into_iter().chain((0..rank).map(count)).collect();
-        let made = product(&inner, x, &kernel, &sizes, longest);
+        let inner = Conv { padding: self.0.iter().map(|p| p.padding).collect(), input_dilation: vec![1; self.0.len()], ..conv.clone() };
+        let made = product(&inner, x, &kernel, &self.shape([n, channels * steps], |p| [p.count]), longest);
         // Each channel's results back to where they belong.
-        let split: Shape =
-            [shape[0], channels].into_iter().chain(conv.input_dilation.iter().copied()).chain((0..rank).map(count)).collect();
-        let order: Vec<isize> = [0, 1].into_iter().chain((0..rank).flat_map(|i| [(2 + rank + i) as isize, 2 + i as isize])).collect();
-        let whole: Shape = [shape[0], channels].into_iter().chain((0..rank).map(|i| count(i) * conv.input_dilation[i])).collect();
-        let whole = made.reshape(split).permute(&order).reshape(whole);
-        (0..rank).fold(whole, |y, i| y.slice(i as isize + 2, ..shape[i + 2]))
+        let apart = [n, channels].into_iter().chain(conv.input_dilation.iter().copied()).chain(self.0.iter().map(|p| p.count));
+        let order: Vec<isize> = [0, 1].into_iter().chain(axes.clone().flat_map(|i| [2 + axes.end + i, 2 + i])).collect();
+        let whole = made.reshape(apart.collect::<Shape>()).permute(&order).reshape(self.shape([n, channels], |p| [p.count * p.step]));
+        axes.fold(whole, |y, i| y.slice(i + 2, ..shape[i as usize + 2]))
     }
 }

@@ -45,11 +45,13 @@ pub fn materialize(graph: &Graph) -> Graph {
             Op::Matmul => {
                 inputs.iter_mut().for_each(|id| *id = readable(&mut out, &mut copies, *id));
                 // Products slide over one image: where both operands have borders, the one that is smaller with them is written out.
-                let bordered: Vec<Option<Vec<NodeId>>> = inputs.iter().map(|&id| border(&out, id)).collect();
-                if let [Some(left), Some(right)] = &bordered[..] {
-                    let size = |views: &[NodeId]| views.last().map_or(0, |&id| out.node(id).shape.numel());
-                    let (i, views) = if size(left) <= size(right) { (0, left) } else { (1, right) };
-                    inputs[i] = behind(&mut out, &mut copies, views);
+                let borders: Vec<_> = inputs.iter().map(|&id| border(&out, id)).collect();
+                if borders.iter().all(Option::is_some) {
+                    let size = |source: NodeId| out.node(source).shape.numel();
+                    let smaller = borders.into_iter().enumerate().filter_map(|(i, b)| b.map(|b| (i, b))).min_by_key(|(_, b)| size(b.0));
+                    if let Some((i, (source, views))) = smaller {
+                        inputs[i] = behind(&mut out, &mut copies, source, &views);
+                    }
                 }
                 Vec::new()
             }
@@ -113,30 +115,29 @@ fn has_strides(graph: &Graph, id: NodeId) -> bool {
     strides && !matches!(graph.node(base).op, Op::Full(_) | Op::Iota(_))
 }
 
-/// Of matrices with places where there is nothing to read: the views from the node to the first of the smallest that has these places written in it.
-fn border(graph: &Graph, id: NodeId) -> Option<Vec<NodeId>> {
+/// Of matrices with places where there is nothing to read: the first of the smallest nodes behind their views that has these places written in it, and the views in front of it.
+fn border(graph: &Graph, id: NodeId) -> Option<(NodeId, Vec<NodeId>)> {
     let bounds = |index: &Index| Matrix::new(BufferId(0), index).map(|matrix| matrix.bounds.len());
     bounds(&resolve(graph, id).1).filter(|&count| count > 0)?;
-    let mut path = vec![id];
-    let mut best = (graph.node(id).shape.numel(), 1);
+    let size = |id: NodeId| graph.node(id).shape.numel();
+    let mut views = Vec::new();
+    let (mut source, mut before) = (id, 0);
     let mut index = Index::identity(&graph.node(id).shape);
     let mut at = id;
     while let Some(view) = view_of(graph, at) {
         index = index.then(&view);
+        views.push(at);
         at = graph.node(at).inputs[0];
-        path.push(at);
-        let size = graph.node(at).shape.numel();
-        if bounds(&index) == Some(0) && size < best.0 {
-            best = (size, path.len());
+        if bounds(&index) == Some(0) && size(at) < size(source) {
+            (source, before) = (at, views.len());
         }
     }
-    path.truncate(best.1);
-    Some(path)
+    views.truncate(before);
+    Some((source, views))
 }
 
-/// A copy of the last of some nodes, each a view of the next, seen through the others.
-fn behind(graph: &mut Graph, copies: &mut HashMap<NodeId, NodeId>, path: &[NodeId]) -> NodeId {
-    let Some((&source, views)) = path.split_last() else { return NodeId(0) };
+/// A copy of a node, seen through views, the last of which is of the node.
+fn behind(graph: &mut Graph, copies: &mut HashMap<NodeId, NodeId>, source: NodeId, views: &[NodeId]) -> NodeId {
     let first = copy(graph, copies, source);
     views.iter().rev().fold(first, |result, &view| {
         let node = Node { inputs: vec![result], ..graph.node(view).clone() };
@@ -168,9 +169,6 @@ fn readable(graph: &mut Graph, copies: &mut HashMap<NodeId, NodeId>, id: NodeId)
     if followed == views.len() && view_of(graph, at).is_none() && !matches!(graph.node(at).op, Op::Full(_) | Op::Iota(_)) {
         return id;
     }
-    views.truncate(followed + 1);
-    if views.len() == followed {
-        views.push(at);
-    }
-    behind(graph, copies, &views)
+    let source = views.get(followed).copied().unwrap_or(at);
+    behind(graph, copies, source, &views[..followed])
 }
