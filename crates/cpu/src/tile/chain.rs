@@ -19,8 +19,9 @@ struct Axis {
 struct Hop {
     offset: isize,
     axes: Vec<Axis>,
-    /// The step from place to place before this view.
+    /// The step from place to place before this view, and behind it while nothing is carried.
     from: isize,
+    to: isize,
     /// Whether one step is more than the view has places, so that a run is of one place.
     leaps: bool,
 }
@@ -52,7 +53,7 @@ impl Chain {
                     axes.push(Axis { size, stride: view.strides[i], low, high: high.min(size), step });
                 }
             }
-            hops.push(Hop { offset: view.offset, axes, from, leaps: rest != 0 });
+            hops.push(Hop { offset: view.offset, axes, from, to, leaps: rest != 0 });
         }
         Chain { hops, to }
     }
@@ -85,13 +86,13 @@ impl Chain {
         };
         let mut done = 0;
         while done < n {
-            let (count, window, next, step) = hop.run(place + done as isize * hop.from, n - done);
+            let (count, window, next) = hop.run(place + done as isize * hop.from, n - done);
             let (low, high) = (position + done + window.0, position + done + window.1);
             if window.0 > 0 {
                 f(position + done, window.0, None, 0);
             }
             if window.1 > window.0 {
-                self.through(rest, next + window.0 as isize * step, window.1 - window.0, low, limit, f);
+                self.through(rest, next + window.0 as isize * hop.to, window.1 - window.0, low, limit, f);
             }
             if count > window.1 {
                 f(high, count - window.1, None, 0);
@@ -102,15 +103,15 @@ impl Chain {
 }
 
 impl Hop {
-    /// How many of `n` places from `place` on lead on in even steps; which of them lead anywhere; where the first one leads, and the steps after that.
-    fn run(&self, place: isize, n: usize) -> (usize, (usize, usize), isize, isize) {
-        let Ok(mut rest) = usize::try_from(place) else { return (1, (0, 0), 0, 0) };
+    /// How many of `n` places from `place` on lead on in even steps; which of them lead anywhere; where the first one leads.
+    fn run(&self, place: isize, n: usize) -> (usize, (usize, usize), isize) {
+        let Ok(mut rest) = usize::try_from(place) else { return (1, (0, 0), 0) };
         let (mut count, mut low, mut high) = (if self.leaps { 1 } else { n }, 0, n);
-        let (mut next, mut step) = (self.offset, 0);
+        let mut next = self.offset;
         for axis in &self.axes {
             let &Axis { size, stride, low: first, high: end, step: by } = axis;
             if size == 0 {
-                return (n, (0, 0), 0, 0);
+                return (n, (0, 0), 0);
             }
             let digit = rest % size;
             rest /= size;
@@ -120,21 +121,19 @@ impl Hop {
                     high = 0;
                 }
             } else if self.from > 0 {
-                step += by as isize * stride;
                 count = count.min((size - 1 - digit) / by + 1);
                 low = low.max(first.saturating_sub(digit).div_ceil(by));
                 high = high.min(end.saturating_sub(digit).div_ceil(by));
             } else {
-                step -= by as isize * stride;
                 count = count.min(digit / by + 1);
                 low = low.max((digit + 1).saturating_sub(end).div_ceil(by));
                 high = high.min((digit + 1).saturating_sub(first).div_ceil(by));
             }
         }
         if rest != 0 {
-            return (1, (0, 0), 0, 0);
+            return (1, (0, 0), 0);
         }
         let low = low.min(count);
-        (count, (low, high.clamp(low, count)), next, step)
+        (count, (low, high.clamp(low, count)), next)
     }
 }
